@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rounds, the medians and the output.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS 11
+
+uint64_t bench_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+void bench_check(int ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s: failed (%s)\n", what, strerror(errno));
+	exit(1);
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double round_ns(bench_fn fn, void *ctx, uint64_t n)
+{
+	uint64_t start = bench_now_ns();
+
+	fn(ctx, n);
+	return (double)(bench_now_ns() - start) / n;
+}
+
+static void progress(const char *name, int round)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K%s %d/%d", name, round, ROUNDS);
+}
+
+void bench_run(const struct bench *bench, void *ctx)
+{
+	double ns[ROUNDS], base[ROUNDS] = { 0 };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		progress(bench->name, i);
+		ns[i] = round_ns(bench->fn, ctx, bench->n);
+		if (bench->baseline_fn)
+			base[i] = round_ns(bench->baseline_fn, ctx, bench->baseline_n);
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
+	qsort(ns, ROUNDS, sizeof(ns[0]), compare);
+	qsort(base, ROUNDS, sizeof(base[0]), compare);
+	printf("{\"name\": \"%s\", \"ns\": %.1f, \"best_ns\": %.1f", bench->name, ns[ROUNDS / 2], ns[0]);
+	if (bench->baseline)
+		printf(", \"baseline\": \"%s\", \"baseline_ns\": %.1f, \"ratio\": %.2f", bench->baseline,
+		       base[ROUNDS / 2], ns[ROUNDS / 2] / base[ROUNDS / 2]);
+	if (bench->aim_ns)
+		printf(", \"aim_ns\": %.1f", bench->aim_ns);
+	printf("}\n");
+	fflush(stdout);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Measuring: a benchmark is a function that does its work n times; it is run
+ * in rounds beside a named baseline that is run in the same rounds, so that a
+ * noisy machine disturbs both alike.  The median round counts.
+ *
+ * Results are lines of JSON on standard output; progress goes to standard
+ * error, and only on a terminal.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdint.h>
+
+typedef void (*bench_fn)(void *ctx, uint64_t n);
+
+/** struct bench - one row; @n is how often a round calls for the work */
+struct bench {
+	const char *name;
+	bench_fn fn;
+	uint64_t n;
+	const char *baseline; /* NULL: none, only the figure */
+	bench_fn baseline_fn;
+	uint64_t baseline_n;
+	double aim_ns; /* 0: none */
+};
+
+/** bench_run() - measure and print one row: ns per item, of both, and their ratio */
+void bench_run(const struct bench *bench, void *ctx);
+
+uint64_t bench_now_ns(void);
+/** bench_check() - end the program with a line if @ok is false: a benchmark that fails is no figure */
+void bench_check(int ok, const char *what);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DMA in process: translation of the same page again, of random pages among 1
+ * to 262144 mappings of 4 KiB, copies, and how it scales with threads.
+ *
+ * Baselines are measured in the same rounds: the loads a walk of that depth
+ * depends on, one after the other, on tables of the same size; what a user would
+ * write (a sorted array, a balanced tree); memcpy.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <search.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <iommufd/ctx.h>
+#include <iommufd/device.h>
+#include <iommufd/dma.h>
+#include <iommufd/generic.h>
+#include <iommufd/uapi/iommufd.h>
+
+#include "bench.h"
+
+#define KIB 1024ULL
+#define MIB (KIB * KIB)
+#define PAGE 4096ULL
+#define BASE 0x100000000ULL
+#define MAX_PAGES 262144ULL
+#define RANDOMS 65536U
+#define FAR (1ULL << 40) /* far away, so that the table is four levels deep */
+
+struct range {
+	uint64_t first, last, pa;
+};
+
+struct rig {
+	struct iommufd_system *system;
+	struct iommufd_process *proc;
+	int fd;
+	struct iommufd_ctx *ctx;
+	struct device *dev;
+	struct iommufd_device *idev;
+	uint32_t ioas;
+	char *memory;
+	uint64_t pages;        /* mapped now, from BASE on */
+	uint64_t *iovas;       /* RANDOMS of them */
+	struct range *ranges;  /* sorted */
+	void *tree;
+	uint64_t *level[4];    /* tables for the dependent loads */
+	char *buffer;
+	uint64_t copy;
+	volatile uint64_t sink;
+};
+
+static void command(struct rig *rig, unsigned long number, void *cmd, const char *what)
+{
+	long rc = iommufd_ioctl(rig->proc, rig->fd, number, cmd);
+
+	if (rc < 0) {
+		fprintf(stderr, "%s: %s\n", what, strerror((int)-rc));
+		exit(1);
+	}
+}
+
+static void rig_open(struct rig *rig)
+{
+	struct iommufd_system_opts opts = { .size = sizeof(opts), .trusted_memory = true };
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	uint32_t id, pt;
+
+	bench_check(!iommufd_system_create(&opts, &rig->system), "iommufd_system_create");
+	bench_check(!iommufd_generic_init(rig->system), "iommufd_generic_init");
+	bench_check(!iommufd_generic_device_create(rig->system, "bench", &rig->dev), "device");
+	bench_check(!iommufd_process_create(rig->system, &rig->proc), "iommufd_process_create");
+	rig->fd = iommufd_open(rig->proc, "/dev/iommu", O_RDWR | O_CLOEXEC);
+	bench_check(rig->fd >= 0, "iommufd_open");
+	bench_check(!iommufd_ctx_from_fd(rig->proc, rig->fd, &rig->ctx), "iommufd_ctx_from_fd");
+	rig->idev = iommufd_device_bind(rig->ctx, rig->dev, &id);
+	bench_check(!IS_ERR(rig->idev), "iommufd_device_bind");
+	command(rig, IOMMU_IOAS_ALLOC, &alloc, "IOAS_ALLOC");
+	rig->ioas = pt = alloc.out_ioas_id;
+	bench_check(!iommufd_device_attach(rig->idev, IOMMU_NO_PASID, &pt), "attach");
+}
+
+static void rig_close(struct rig *rig)
+{
+	iommufd_device_detach(rig->idev, IOMMU_NO_PASID);
+	iommufd_device_unbind(rig->idev);
+	iommufd_ctx_put(rig->ctx);
+	iommufd_close(rig->proc, rig->fd);
+	iommufd_process_destroy(rig->proc);
+	iommufd_generic_device_destroy(rig->dev);
+	iommufd_system_destroy(rig->system);
+}
+
+static void map_at(struct rig *rig, uint64_t iova, char *va, uint64_t length)
+{
+	struct iommu_ioas_map map = { .size = sizeof(map),
+				      .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+					       IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
+				      .ioas_id = rig->ioas,
+				      .user_va = (uintptr_t)va,
+				      .length = length,
+				      .iova = iova };
+
+	command(rig, IOMMU_IOAS_MAP, &map, "IOAS_MAP");
+}
+
+/* ---- what is measured ---- */
+
+static uint64_t translate(struct rig *rig, uint64_t iova)
+{
+	uint64_t pa;
+
+	if (iommufd_dma_translate(rig->dev, IOMMU_NO_PASID, iova, IOMMU_READ, &pa))
+		abort();
+	return pa;
+}
+
+static void same_page(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t sum = 0;
+
+	while (n--)
+		sum += translate(rig, BASE + n % 512 * 8);
+	rig->sink = sum;
+}
+
+static void random_pages(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t sum = 0;
+
+	while (n--)
+		sum += translate(rig, rig->iovas[n % RANDOMS]);
+	rig->sink = sum;
+}
+
+static void read_same_word(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t word;
+
+	while (n--)
+		if (iommufd_dma_read(rig->dev, 0, BASE + n % 512 * 8, &word, 8, NULL))
+			abort();
+}
+
+static void read_random_words(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t word;
+
+	while (n--)
+		if (iommufd_dma_read(rig->dev, 0, rig->iovas[n % RANDOMS], &word, 8, NULL))
+			abort();
+}
+
+static void copy_out(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+
+	while (n--)
+		if (iommufd_dma_read(rig->dev, 0, BASE, rig->buffer, rig->copy, NULL))
+			abort();
+}
+
+/* ---- baselines ---- */
+
+static void one_load(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t sum = 0;
+
+	while (n--)
+		sum += ((volatile uint64_t *)rig->buffer)[n % 512];
+	rig->sink = sum;
+}
+
+/* Four tables, each naming the next: nothing but the loads a walk waits for. */
+static void dependent_loads(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t sum = 0;
+
+	while (n--) {
+		uint64_t iova = rig->iovas[n % RANDOMS];
+		const uint64_t *table = rig->level[3];
+
+		table = (const uint64_t *)(uintptr_t)table[iova >> 39 & 511];
+		table = (const uint64_t *)(uintptr_t)table[iova >> 30 & 511];
+		table = (const uint64_t *)(uintptr_t)table[iova >> 21 & 511];
+		sum += table[iova >> 12 & 511];
+	}
+	rig->sink = sum;
+}
+
+static void sorted_array(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t sum = 0;
+
+	while (n--) {
+		uint64_t iova = rig->iovas[n % RANDOMS], low = 0, high = rig->pages;
+
+		while (high - low > 1) {
+			uint64_t mid = (low + high) / 2;
+
+			if (rig->ranges[mid].first <= iova)
+				low = mid;
+			else
+				high = mid;
+		}
+		sum += rig->ranges[low].pa + (iova - rig->ranges[low].first);
+	}
+	rig->sink = sum;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return x->last < y->first ? -1 : x->first > y->last;
+}
+
+static void balanced_tree(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+	uint64_t sum = 0;
+
+	while (n--) {
+		uint64_t iova = rig->iovas[n % RANDOMS];
+		struct range key = { iova, iova, 0 };
+		struct range *hit = *(struct range **)tfind(&key, &rig->tree, compare_ranges);
+
+		sum += hit->pa + (iova - hit->first);
+	}
+	rig->sink = sum;
+}
+
+static void plain_memcpy(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+
+	while (n--) {
+		memcpy(rig->buffer, rig->memory, rig->copy);
+		__asm__ volatile("" : : "r"(rig->buffer) : "memory");
+	}
+}
+
+/* ---- scenes ---- */
+
+static void tables_grow(struct rig *rig, uint64_t page)
+{
+	uint64_t iova = BASE + page * PAGE, **slot;
+	uint64_t *table = rig->level[3];
+
+	for (int shift = 39; shift > 12; shift -= 9) {
+		slot = (uint64_t **)&table[iova >> shift & 511];
+		if (!*slot) {
+			*slot = aligned_alloc(PAGE, PAGE);
+			bench_check(*slot != NULL, "tables");
+			memset(*slot, 0, PAGE);
+		}
+		table = *slot;
+	}
+	table[iova >> 12 & 511] = iova;
+}
+
+/* Every page a mapping of its own, and no two neighbours in memory, as with scattered frames. */
+static void scene_grow(struct rig *rig, uint64_t pages)
+{
+	for (uint64_t i = rig->pages; i < pages; i++) {
+		uint64_t at = (i * 40503) % MAX_PAGES;
+		struct range *range = &rig->ranges[i];
+
+		map_at(rig, BASE + i * PAGE, rig->memory + at * PAGE, PAGE);
+		*range = (struct range){ BASE + i * PAGE, BASE + i * PAGE + PAGE - 1, at * PAGE };
+		tsearch(range, &rig->tree, compare_ranges);
+		tables_grow(rig, i);
+	}
+	rig->pages = pages;
+	for (uint32_t i = 0; i < RANDOMS; i++)
+		rig->iovas[i] = BASE + ((uint64_t)random() << 20 ^ (uint64_t)random()) % pages * PAGE +
+				(uint64_t)random() % 512 * 8;
+}
+
+static void row(struct rig *rig, const char *what, uint64_t pages, bench_fn fn, const char *baseline,
+		bench_fn baseline_fn, double aim)
+{
+	char name[96];
+	struct bench bench = { .name = name, .fn = fn, .n = 1000000, .baseline = baseline,
+			       .baseline_fn = baseline_fn, .baseline_n = 1000000, .aim_ns = aim };
+
+	snprintf(name, sizeof(name), "%s, %llu mappings", what, (unsigned long long)pages);
+	bench_run(&bench, rig);
+}
+
+static void rows_random(struct rig *rig)
+{
+	static const uint64_t sizes[] = { 1, 16, 256, 4096, 65536, 131072, 262144 };
+
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t pages = sizes[i];
+
+		scene_grow(rig, pages);
+		row(rig, "translate at random", pages, random_pages, "4 dependent loads",
+		    dependent_loads, pages <= 131072 ? 8 : 0);
+		row(rig, "translate at random", pages, random_pages, "sorted array", sorted_array, 0);
+		row(rig, "translate at random", pages, random_pages, "balanced tree (tsearch)",
+		    balanced_tree, 0);
+		row(rig, "read 8 bytes at random", pages, read_random_words, "4 dependent loads",
+		    dependent_loads, 0);
+	}
+}
+
+static void rows_same(struct rig *rig)
+{
+	struct bench same = { .name = "translate, same page again", .fn = same_page, .n = 10000000,
+			      .baseline = "one load", .baseline_fn = one_load,
+			      .baseline_n = 10000000, .aim_ns = 2 };
+
+	scene_grow(rig, 1);
+	bench_run(&same, rig);
+	same.name = "read 8 bytes, same page again";
+	same.fn = read_same_word;
+	same.aim_ns = 0;
+	bench_run(&same, rig);
+}
+
+static void rows_copy(struct rig *rig)
+{
+	static const uint64_t sizes[] = { 512, PAGE, 64 * KIB, MIB, 16 * MIB };
+	char name[64];
+
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct bench bench = { .name = name, .fn = copy_out, .baseline = "memcpy",
+				       .baseline_fn = plain_memcpy };
+
+		rig->copy = sizes[i];
+		bench.n = bench.baseline_n = 64 * MIB / (sizes[i] < 16 * KIB ? 8 * PAGE : sizes[i]);
+		snprintf(name, sizeof(name), "DMA read of %llu bytes", (unsigned long long)sizes[i]);
+		bench_run(&bench, rig);
+	}
+}
+
+/* ---- threads ---- */
+
+struct worker {
+	pthread_t thread;
+	struct rig rig;
+	bench_fn fn;
+	uint64_t n;
+};
+
+static pthread_barrier_t barrier;
+
+static void *worker(void *arg)
+{
+	struct worker *w = arg;
+
+	w->fn(&w->rig, 1000);
+	pthread_barrier_wait(&barrier);
+	w->fn(&w->rig, w->n);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static void threads_row(struct rig *rig, const char *what, bench_fn fn, unsigned int count)
+{
+	struct worker *workers = calloc(count, sizeof(*workers));
+	uint64_t n = 5000000, start;
+	double ns;
+
+	bench_check(workers != NULL, "workers");
+	pthread_barrier_init(&barrier, NULL, count + 1);
+	for (unsigned int i = 0; i < count; i++) {
+		workers[i].rig = *rig;
+		workers[i].fn = fn;
+		workers[i].n = n;
+		bench_check(!pthread_create(&workers[i].thread, NULL, worker, &workers[i]), "thread");
+	}
+	pthread_barrier_wait(&barrier);
+	start = bench_now_ns();
+	pthread_barrier_wait(&barrier);
+	ns = (double)(bench_now_ns() - start);
+	for (unsigned int i = 0; i < count; i++)
+		pthread_join(workers[i].thread, NULL);
+	pthread_barrier_destroy(&barrier);
+	free(workers);
+	printf("{\"name\": \"%s, %u threads\", \"ns\": %.2f, \"all_per_us\": %.1f}\n", what, count,
+	       ns / n, count * n / ns * 1000);
+	fflush(stdout);
+}
+
+static void rows_threads(struct rig *rig)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (unsigned int count = 1; count <= cpus; count *= 2) {
+		threads_row(rig, "translate, same page again", same_page, count);
+		threads_row(rig, "translate at random, 262144 mappings", random_pages, count);
+	}
+}
+
+int main(void)
+{
+	struct rig rig = { 0 };
+
+	rig.memory = mmap(NULL, MAX_PAGES * PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	bench_check(rig.memory != MAP_FAILED, "mmap");
+	rig.iovas = calloc(RANDOMS, sizeof(*rig.iovas));
+	rig.ranges = calloc(MAX_PAGES, sizeof(*rig.ranges));
+	rig.level[3] = aligned_alloc(PAGE, PAGE);
+	rig.buffer = aligned_alloc(PAGE, 16 * MIB);
+	bench_check(rig.iovas && rig.ranges && rig.level[3] && rig.buffer, "memory");
+	memset(rig.level[3], 0, PAGE);
+	memset(rig.buffer, 1, 16 * MIB);
+	rig_open(&rig);
+	map_at(&rig, FAR, rig.memory, PAGE);
+	rows_same(&rig);
+	rows_random(&rig);
+	rows_threads(&rig);
+	rig_close(&rig);
+
+	rig_open(&rig);
+	memset(rig.memory, 2, 16 * MIB);
+	map_at(&rig, BASE, rig.memory, 16 * MIB);
+	rows_copy(&rig);
+	rig_close(&rig);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allocation with a fault point in front.  Code of the library allocates with
+ * these and with nothing else, so a failure sweep reaches every allocation.
+ */
+#ifndef BASE_ALLOC_H
+#define BASE_ALLOC_H
+
+#include <stdlib.h>
+
+#include "base/fault.h"
+
+/** zalloc() - zeroed memory of @size bytes, or NULL; release with free() */
+static inline void *zalloc(size_t size)
+{
+	if (fault_point("alloc"))
+		return NULL;
+	return calloc(1, size);
+}
+
+/** zalloc_array() - zeroed memory for @n items of @size bytes, or NULL (also on overflow) */
+static inline void *zalloc_array(size_t n, size_t size)
+{
+	if (fault_point("alloc"))
+		return NULL;
+	return calloc(n, size);
+}
+
+/** alloc_uninit() - memory of @size bytes, contents undefined, or NULL */
+static inline void *alloc_uninit(size_t size)
+{
+	if (fault_point("alloc"))
+		return NULL;
+	return malloc(size);
+}
+
+#endif

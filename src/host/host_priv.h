@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the way in.  One struct host per supervised tree; one struct
+ * call per notification being served, on the stack of its serving thread.
+ *
+ *   launch.c    front process, supervisor, program: forks, status, signals
+ *   sandbox.c   the program's namespaces and its /dev
+ *   filter.c    which system calls come to us
+ *   notify.c    the notification descriptor
+ *   serve.c     serving threads
+ *   call.c      one call: dispatch, arguments, answer
+ *   target.c    what is known of the calling thread; task_ops.c what the core asks of it
+ *   fdtable.c   our files behind the program's descriptors; event_file.c those with poll()
+ *   maps.c      what the program maps of them
+ *   path.c      which of our names a path means
+ *   sys_*.c     the system calls
+ *   proc_file.c /proc files we answer
+ *   trace*.c    -v
+ *
+ * Locks, outermost first: fdtable.drain_lock, targets.lock, fdtable.lock, host_file.lock.
+ * A file's own locks nest inside drain_lock (release) and host_file.lock (poll) alone.
+ */
+#ifndef HOST_HOST_PRIV_H
+#define HOST_HOST_PRIV_H
+
+#include <limits.h>
+#include <linux/seccomp.h>
+#include <sys/stat.h>
+#include <urcu/list.h>
+
+#include "base/lock.h"
+#include "host/host.h"
+#include "mem/task.h"
+
+/* ---- the notification descriptor ---- */
+
+/* Not in the headers of older distributions. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+/* An answer that is not a result. */
+#define CALL_NATIVE LONG_MIN     /* let the kernel do it */
+#define CALL_SENT (LONG_MIN + 1) /* answered already */
+
+/* ---- files ---- */
+
+struct close_watch;
+struct call;
+
+/**
+ * struct host_file - our side of an open file: the native object the program's descriptors
+ * refer to.  Freed when the file is released.
+ * @file: counted once for the program's descriptors until they are all closed
+ * @node: the device opened, or NULL for files made by commands
+ * @dev, @ino: identity of the native object; immutable
+ * @tid: whose fail-nth it is; proc_file.c
+ */
+struct host_file {
+	struct host *host;
+	struct file *file;
+	const struct host_node *node;
+	u64 dev, ino;
+	u64 serial;                /* never reused, unlike an address */
+	struct cds_list_head by_ino;  /* under fdtable.lock */
+	struct cds_list_head by_wd;   /* likewise */
+	struct close_watch *watch; /* memfd object: tells the last close */
+	int wd;
+	struct mutex lock;
+	int event_fd;              /* our end of an event object, or -1 */
+	int memory_fd;             /* the object once more, of files that can be mapped, or -1 */
+	struct cds_list_head maps; /* maps.c; under fdtable.lock */
+	bool token __guarded_by(&lock); /* the program's end is readable */
+	u64 pos __guarded_by(&lock);    /* of seekable files */
+};
+
+#define FDTABLE_BUCKETS 1024
+
+struct fdtable {
+	struct mutex drain_lock; /* held over releases, so that nobody overtakes one */
+	struct mutex lock;
+	struct cds_list_head inos[FDTABLE_BUCKETS] __guarded_by(&lock);
+	struct cds_list_head wds[FDTABLE_BUCKETS] __guarded_by(&lock);
+	struct cds_list_head watches __guarded_by(&lock);
+	struct cds_list_head reserved __guarded_by(&lock); /* numbers promised to commands */
+	u64 serial __guarded_by(&lock);
+	u32 count __guarded_by(&lock);
+	u32 watch_room;          /* watches per inotify instance */
+	int epoll;               /* of the watches and event ends; only waited on under drain_lock */
+	int idle;                /* the same once more, for whoever sleeps until something is closed */
+	int high_base, high_end; /* descriptors of files made by commands: [base, end) */
+};
+
+/* ---- callers ---- */
+
+/**
+ * struct target - a thread of the program, cached by its id
+ * @dir: /proc/TID, which stops working when the thread ends: an id used again is noticed
+ * @exec_seen: it asked for an exec, so its mm must be compared at each call
+ */
+struct target {
+	struct cds_list_head node; /* targets.all, under targets.lock */
+	struct cds_list_head by_tid; /* targets.tids, likewise */
+	u32 refs;                  /* under targets.lock */
+	bool cached;               /* likewise */
+	pid_t tid, tgid;
+	int dir;
+	int fd_dir;                /* its fd */
+	struct mm *mm;
+	struct mem_user *user;
+	bool exec_seen;            /* under targets.lock */
+	bool cred_seen;            /* likewise: it may have changed its uid */
+};
+
+#define TARGET_BUCKETS 256
+
+struct targets {
+	struct mutex lock;
+	struct cds_list_head all __guarded_by(&lock); /* most recent first */
+	struct cds_list_head tids[TARGET_BUCKETS] __guarded_by(&lock);
+	struct cds_list_head mms __guarded_by(&lock); /* address spaces that are not gone */
+	u32 count __guarded_by(&lock);
+	struct cds_list_head faults __guarded_by(&lock); /* fail-nth of threads */
+	_Atomic u32 num_faults;
+};
+
+/* ---- the tree ---- */
+
+struct serve;
+
+struct host {
+	const struct host_opts *opts;
+	struct mem_space *space;
+	int listener;
+	size_t notif_size, resp_size;
+	bool namespaces;        /* the nodes exist in the program's /dev */
+	struct stat node_stat[HOST_NODES_MAX]; /* what fstat() shows */
+	u64 dir_dev[HOST_NODES_MAX], dir_ino[HOST_NODES_MAX]; /* directories of the nodes */
+	u64 proc_dev;           /* our /proc */
+	pid_t program;
+	struct fdtable fds;
+	struct targets targets;
+	struct serve *serve;
+	struct mutex trace_lock;
+};
+
+#define host_log(host, level, ...) log_line(&(host)->opts->log, level, __VA_ARGS__)
+
+/* Arguments of commands are read in one go and then served from here. */
+#define CALL_PREFETCH 256
+
+struct call {
+	struct task task;
+	struct host *host;
+	struct target *target;  /* NULL until somebody needs it */
+	struct task *previous;  /* while entered */
+	const struct seccomp_notif *req;
+	long sent;              /* what the answer was, with CALL_SENT */
+	u64 checked_at;         /* the notification was valid then; 0: not looked yet */
+	u64 prefetch_at;
+	u32 prefetch_len;
+	u8 prefetch[CALL_PREFETCH];
+};
+
+/* notify.c */
+int notify_recv(struct host *host, struct seccomp_notif *req);
+int notify_send(struct host *host, u64 id, long result);
+bool notify_valid(struct host *host, u64 id);
+/** notify_addfd() - give the caller a descriptor; @newfd -1: the lowest free; @send: as the answer */
+int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags, bool send);
+
+/* filter.c */
+struct sock_fprog;
+int filter_build(int high_base, bool paths, struct sock_fprog *ret_prog);
+void filter_free(struct sock_fprog *prog);
+
+/* serve.c */
+int serve_start(struct host *host);
+void serve_stop(struct host *host);
+
+/* call.c */
+void call_serve(struct host *host, const struct seccomp_notif *req);
+/** call_enter() - become the calling thread for the core; 0 or -errno, call_leave() on success */
+int call_enter(struct call *call);
+void call_leave(struct call *call);
+/** call_check() - is the caller still in its call? 0 or -EFAULT; to be asked after reading */
+int call_check(struct call *call);
+/** call_path() - read a path argument; bytes without the NUL, -EFAULT, -ENAMETOOLONG */
+ssize_t call_path(struct call *call, u64 uaddr, char path[PATH_MAX]);
+
+/* target.c */
+void targets_init(struct targets *targets);
+void targets_fini(struct targets *targets);
+/** target_get() - what is known of the thread @tid; NULL if it is gone or memory is short */
+struct target *target_get(struct host *host, pid_t tid);
+/** target_peek() - the same if cached, and maybe about an earlier thread of that id */
+struct target *target_peek(struct host *host, pid_t tid);
+void target_put(struct host *host, struct target *target);
+/** target_forget() - the thread behind the id is another one now */
+void target_forget(struct host *host, struct target *target);
+bool target_alive(const struct target *target);
+void target_saw_exec(struct host *host, pid_t tid);
+void target_saw_cred(struct host *host, pid_t tid);
+/** target_mm_of() - the mm of process @pid if we know it, counted */
+struct mm *target_mm_of(struct host *host, pid_t pid);
+struct fault_state *target_fault(struct host *host, pid_t tid, bool create);
+int read_task_ids(int dir, pid_t *ret_tgid, uid_t *ret_uid);
+
+/* task_ops.c; memory of the caller without fault points: for answers of the way in itself */
+extern const struct task_ops host_task_ops;
+int call_read(struct call *call, void *dst, u64 uaddr, size_t len);
+int call_write(struct call *call, u64 uaddr, const void *src, size_t len);
+
+/** call_steal_fd() - a copy of the caller's descriptor in this process; -EBADF, -EMFILE */
+int call_steal_fd(struct call *call, int fd);
+
+/* fdtable.c */
+void fdtable_high_range(int *ret_base, int *ret_end);
+int fdtable_init(struct host *host);
+void fdtable_fini(struct host *host);
+/** fdtable_open() - make the native object of @file; takes over @file's reference, always */
+int fdtable_open(struct host *host, struct file *file, const struct host_node *node,
+		 int open_flags, int *ret_fd);
+/** fdtable_find() - our file behind a native object, counted; NULL if it is none of ours */
+struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino);
+/** host_map_add() - the program may map [@offset, @offset + @length); 0 or -ENOMEM */
+int host_map_add(struct host_file *hf, u64 offset, u64 length, void *cookie);
+/** host_map_settle() - file->host_settle: tell the file of mappings that have ended */
+void host_map_settle(struct file *file);
+/** host_map_end_all() - no descriptor is left, and so no mapping */
+void host_map_end_all(struct host_file *hf);
+/** host_map_memory() - file->host_memory: the object, to be used as memory here too */
+int host_map_memory(struct file *file, int *ret_fd);
+/** fdtable_listen() - have @fd told to the next drain as @data, and wake the sleeper; 0 or -errno */
+int fdtable_listen(struct fdtable *fds, int fd, u32 events, u64 data);
+void fdtable_unlisten(struct fdtable *fds, int fd);
+/** fdtable_drain() - release what has been closed; returns when it is released */
+void fdtable_drain(struct host *host);
+/** fdtable_reserve() - a number above the base that is free in the caller; -EMFILE */
+int fdtable_reserve(struct call *call, int *ret_fd);
+void fdtable_unreserve(struct call *call, int fd);
+/**
+ * call_file() - our file behind descriptor @fd of the caller, counted
+ * It counts only if call_check() is asked before anything is done.
+ * Return: 0, with NULL for a foreign one; -EBADF.
+ */
+int call_file(struct call *call, int fd, struct host_file **ret_file);
+static inline void host_file_put(struct host_file *hf)
+{
+	file_put(hf->file);
+}
+
+/* event_file.c */
+int event_file_make(struct host_file *hf, int open_flags, int *ret_fd);
+void event_file_wake(struct file *file);
+/** event_file_settle() - after a read: the caller's @fd is readable only if the file still is */
+void event_file_settle(struct call *call, struct host_file *hf, int fd);
+
+/* path.c */
+enum path_kind {
+	PATH_OTHER,     /* not ours */
+	PATH_NODE,      /* @node */
+	PATH_STATUS,    /* /proc/PID/status; @dir is /proc/PID, open */
+	PATH_FAIL_NTH,  /* @pid */
+	PATH_FD,        /* /proc/PID/fd/N of one of our files: @file, counted */
+};
+struct path_hit {
+	enum path_kind kind;
+	unsigned int node;
+	pid_t pid;
+	int dir;
+	struct host_file *file;
+};
+/** path_resolve() - what @path names for the caller; path_hit_put() it */
+void path_resolve(struct call *call, int dirfd, const char *path, struct path_hit *ret_hit);
+void path_hit_put(struct path_hit *hit);
+
+/* sys_*.c: a result, -errno, CALL_NATIVE or CALL_SENT */
+long sys_open(struct call *call);
+long sys_ioctl(struct call *call);
+long sys_fstat(struct call *call);
+long sys_path_stat(struct call *call);
+long sys_readlink(struct call *call);
+long sys_read_write(struct call *call);
+long sys_mmap(struct call *call);
+long sys_dup(struct call *call);
+long sys_exec(struct call *call);
+long sys_cred(struct call *call);
+
+/** open_file_send() - answer the call with a descriptor for @file; takes over its reference */
+long open_file_send(struct call *call, struct file *file, const struct host_node *node,
+		    int open_flags);
+
+/* proc_file.c */
+long proc_status_open(struct call *call, const struct path_hit *hit, int open_flags);
+long proc_fail_nth_open(struct call *call, const struct path_hit *hit, int open_flags);
+
+/* trace.c */
+struct trace_state {
+	u64 started;
+	u32 len;          /* bytes of before */
+	u8 before[129];   /* an ioctl's struct, or a path */
+};
+void trace_begin(struct call *call, struct trace_state *state);
+/** trace_call() - write the line; before the answer is sent, as the caller must still be there */
+void trace_call(struct call *call, const struct trace_state *state, long result);
+void trace_release(struct host *host, const char *name);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls on descriptors of ours.  Each begins with the same question,
+ * whose descriptor is this, and leaves what is not ours to the kernel.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "host/host_priv.h"
+
+static const u64 *call_args(const struct call *call)
+{
+	return (const u64 *)call->req->data.args;
+}
+
+/* Our file behind the first argument, or NULL. */
+static struct host_file *call_first_file(struct call *call)
+{
+	struct host_file *hf;
+
+	return call_file(call, (int)call_args(call)[0], &hf) ? NULL : hf;
+}
+
+/* Commands below take values, not structs: nothing else would ask whether the caller is there. */
+#define IOCTL_STRUCTS 0x3b80
+
+long sys_ioctl(struct call *call)
+{
+	struct host_file *hf = call_first_file(call);
+	u32 cmd = (u32)call_args(call)[1];
+	long rc;
+
+	if (!hf)
+		return CALL_NATIVE;
+	rc = cmd < IOCTL_STRUCTS ? call_check(call) : 0;
+	rc = rc ?: call_enter(call);
+	if (!rc) {
+		const struct file_ops *ops = hf->file->ops;
+
+		rc = ops->ioctl ? ops->ioctl(hf->file, cmd, call_args(call)[2]) : -ENOTTY;
+		call_leave(call);
+	}
+	host_file_put(hf);
+	return rc;
+}
+
+/* ---- read and write, on descriptors above the base ---- */
+
+struct rw_args {
+	bool write;
+	bool at;  /* pos is given */
+	u64 pos;
+	u64 buf;
+	u64 count;
+	u64 iov;  /* vector of count entries, else 0 */
+};
+
+static struct rw_args rw_args(const struct call *call)
+{
+	const u64 *arg = call_args(call);
+	struct rw_args rw = { .buf = arg[1], .count = arg[2] };
+
+	switch (call->req->data.nr) {
+	case SYS_readv:
+	case SYS_writev:
+		rw.iov = arg[1];
+		break;
+	case SYS_pread64:
+	case SYS_pwrite64:
+		rw.at = true;
+		rw.pos = arg[3];
+		break;
+	}
+	rw.write = call->req->data.nr == SYS_write || call->req->data.nr == SYS_writev ||
+		   call->req->data.nr == SYS_pwrite64;
+	return rw;
+}
+
+/* One stretch of memory; for seekable files *pos moves on. */
+static ssize_t rw_one(struct host_file *hf, const struct rw_args *rw, u64 buf, u64 count, u64 *pos)
+{
+	const struct file_ops *ops = hf->file->ops;
+	ssize_t rc = -EINVAL;
+
+	if (count > SSIZE_MAX)
+		return -EINVAL;
+	if (rw->write ? ops->pwrite != NULL : ops->pread != NULL) {
+		rc = rw->write ? ops->pwrite(hf->file, buf, count, *pos) :
+				 ops->pread(hf->file, buf, count, *pos);
+		if (rc > 0)
+			*pos += rc;
+	} else if (rw->at) {
+		rc = -ESPIPE;
+	} else if (rw->write ? ops->write != NULL : ops->read != NULL) {
+		rc = rw->write ? ops->write(hf->file, buf, count) :
+				 ops->read(hf->file, buf, count);
+	}
+	return rc;
+}
+
+/* A vector is its parts one after the other, up to the first that comes short. */
+static ssize_t rw_vector(struct call *call, struct host_file *hf, const struct rw_args *rw,
+			 u64 *pos)
+{
+	ssize_t done = 0;
+
+	if (rw->count > IOV_MAX)
+		return -EINVAL;
+	for (u64 i = 0; i < rw->count; i++) {
+		struct iovec iov;
+		ssize_t rc;
+
+		if (call_read(call, &iov, rw->iov + i * sizeof(iov), sizeof(iov)))
+			return done ?: -EFAULT;
+		if (!iov.iov_len)
+			continue;
+		rc = rw_one(hf, rw, (uintptr_t)iov.iov_base, iov.iov_len, pos);
+		if (rc < 0)
+			return done ?: rc;
+		done += rc;
+		if ((size_t)rc < iov.iov_len)
+			break;
+	}
+	return done;
+}
+
+static ssize_t rw_at(struct call *call, struct host_file *hf, const struct rw_args *rw, u64 *pos)
+{
+	return rw->iov ? rw_vector(call, hf, rw, pos) : rw_one(hf, rw, rw->buf, rw->count, pos);
+}
+
+static ssize_t rw_file(struct call *call, struct host_file *hf, const struct rw_args *rw)
+{
+	bool seekable = hf->file->ops->pread || hf->file->ops->pwrite;
+	u64 pos = rw->pos;
+	ssize_t rc;
+
+	if (rw->at || !seekable)
+		return rw_at(call, hf, rw, &pos);
+	/* The position of a file is one for all its descriptors, and a read moves it once. */
+	mutex_lock(&hf->lock);
+	rc = rw_at(call, hf, rw, &hf->pos);
+	mutex_unlock(&hf->lock);
+	return rc;
+}
+
+long sys_read_write(struct call *call)
+{
+	struct host_file *hf = call_first_file(call);
+	struct rw_args rw = rw_args(call);
+	int acc;
+	long rc;
+
+	if (!hf)
+		return CALL_NATIVE;
+	acc = hf->file->open_flags & O_ACCMODE;
+	if (acc == (rw.write ? O_RDONLY : O_WRONLY)) {
+		rc = -EBADF;
+		goto out;
+	}
+	rc = call_check(call) ?: call_enter(call);
+	if (rc)
+		goto out;
+	rc = rw_file(call, hf, &rw);
+	if (!rw.write)
+		event_file_settle(call, hf, (int)call_args(call)[0]);
+	call_leave(call);
+out:
+	host_file_put(hf);
+	return rc;
+}
+
+/*
+ * dup() and fcntl(F_DUPFD) of a descriptor above the base: the copy must lie
+ * there too.  (dup2() names its number; a copy below reads the bare object.)
+ */
+long sys_dup(struct call *call)
+{
+	bool fcntl_cloexec = call->req->data.nr == SYS_fcntl &&
+			     call_args(call)[1] == F_DUPFD_CLOEXEC;
+	struct host_file *hf = call_first_file(call);
+	int native, fd;
+	long rc;
+
+	if (!hf)
+		return CALL_NATIVE;
+	rc = call_check(call) ?: call_enter(call);
+	if (rc)
+		goto out_put;
+	native = call_steal_fd(call, (int)call_args(call)[0]);
+	rc = native;
+	if (native < 0)
+		goto out_leave;
+	rc = fdtable_reserve(call, &fd);
+	if (!rc) {
+		rc = notify_addfd(call->host, call->req->id, native, fd,
+				  fcntl_cloexec ? O_CLOEXEC : 0, false);
+		fdtable_unreserve(call, fd);
+		rc = rc < 0 ? rc : fd;
+	}
+	close(native);
+out_leave:
+	call_leave(call);
+out_put:
+	host_file_put(hf);
+	return rc;
+}
+
+/*
+ * A shared mapping of one of our files.  The file's owner decides, but the
+ * mapping itself is the kernel's: it maps the native object, so what is allowed
+ * must be that object.
+ */
+long sys_mmap(struct call *call)
+{
+	const u64 *arg = call_args(call);
+	struct host_file *hf;
+	struct file_map map;
+	struct stat st;
+	long rc;
+
+	if (call_file(call, (int)arg[4], &hf) || !hf)
+		return CALL_NATIVE;
+	rc = call_check(call);
+	if (!rc)
+		rc = file_mmap_check(hf->file, arg[0], arg[1], (int)arg[2], (int)arg[3], arg[5]);
+	if (!rc)
+		rc = call_enter(call);
+	if (rc)
+		goto out;
+	rc = hf->file->ops->mmap(hf->file, ALIGN_UP(arg[1], PAGE_SIZE), (int)arg[2], (int)arg[3],
+				 arg[5], &map);
+	call_leave(call);
+	if (rc)
+		goto out;
+	rc = -ENODEV;
+	if (!fstat(map.host_fd, &st) && st.st_dev == hf->dev && st.st_ino == hf->ino &&
+	    map.host_offset == arg[5])
+		rc = hf->file->ops->unmap ?
+			     host_map_add(hf, map.host_offset, map.length, map.cookie) :
+			     0;
+	if (!rc)
+		rc = CALL_NATIVE;
+	else if (hf->file->ops->unmap)
+		hf->file->ops->unmap(hf->file, map.cookie);
+out:
+	host_file_put(hf);
+	return rc;
+}
+
+/* ---- calls trapped only to know that they happen ---- */
+
+long sys_exec(struct call *call)
+{
+	target_saw_exec(call->host, call->req->pid);
+	return CALL_NATIVE;
+}
+
+long sys_cred(struct call *call)
+{
+	target_saw_cred(call->host, call->req->pid);
+	return CALL_NATIVE;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ARM's stage 1 with a granule of 64 KiB.
+ */
+#define FMT_NAME	lpae_s1_64k
+#define FMT_STAGE	1
+#define FMT_GRANULE_LG2 16
+#define FMT_LPA2	0
+
+#include "pt/fmt/lpae.h"
+#include "pt/pt_algo.h"

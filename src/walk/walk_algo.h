@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The skeleton of a hardware walker.  A format's file defines WALK_FN (the name
+ * of the walker) and these, then includes this:
+ *
+ *   fmt_start()       check the registers and the address; set table, level, rights
+ *   fmt_index()       the index in a table of at->level
+ *   fmt_entry()       judge at->entry: set leaf, pa, lg2 or next; take rights away
+ *   fmt_table_mark()  at->entry, of a table, as a walk leaves it behind
+ *   fmt_leaf()        judge rights; the entry as this access leaves it
+ *   fmt_is_dirty()    a write through this leaf needs no mark (any more)
+ *
+ * Each reports faults in the order its hardware does.  All that may be marked is
+ * judged before: a walk that ends in a fault at a leaf has not touched the leaf.
+ */
+#include "walk/walk_priv.h"
+
+static inline __attribute__((always_inline)) enum walk_reason walk_once(const struct walk_cfg *cfg,
+									const struct walk_mem *mem,
+									u64 addr, u32 access,
+									struct walk_at *at)
+{
+	enum walk_reason reason;
+	u64 mark;
+
+	reason = fmt_start(cfg, addr, at);
+	if (unlikely(reason))
+		return reason;
+	for (;;) {
+		at->entry_pa = at->table + fmt_index(cfg, at, addr) * sizeof(u64);
+		at->loads++;
+		if (unlikely(walk_load(mem, at)))
+			return WALK_FETCH;
+		reason = fmt_entry(cfg, addr, at);
+		if (unlikely(reason))
+			return reason;
+		if (at->leaf)
+			break;
+		mark = fmt_table_mark(cfg, at->entry);
+		if (unlikely(mark != at->entry) && !(access & WALK_PEEK)) {
+			reason = walk_mark(mem, at, mark);
+			if (reason)
+				return reason;
+		}
+		at->table = at->pa;
+		at->level = at->next;
+	}
+	reason = fmt_leaf(cfg, access, at, &mark);
+	if (unlikely(reason))
+		return reason;
+	if (unlikely(mark != at->entry) && !(access & WALK_PEEK))
+		reason = walk_mark(mem, at, mark);
+	at->dirty = fmt_is_dirty(cfg, at->entry);
+	return reason;
+}
+
+static inline enum iommu_xlat_fault walk_end(const struct walk_at *at, enum walk_reason reason,
+					     u64 addr, struct walk_result *ret)
+{
+	*ret = (struct walk_result){
+		.reason = reason,
+		.stage = 1,
+		.level = at->level,
+		.loads = at->loads,
+		.entry = at->entry,
+		.entry_pa = at->entry_pa,
+	};
+	if (unlikely(reason)) {
+		ret->xlat.fault_addr = addr;
+		return walk_fault(reason);
+	}
+	ret->xlat.pa = at->pa | (addr & (BIT_ULL(at->lg2) - 1));
+	ret->xlat.lg2 = at->lg2;
+	ret->xlat.prot = at->rights & (IOMMU_READ | IOMMU_WRITE);
+	ret->xlat.dirty = at->dirty;
+	ret->exec = at->rights & WALK_EXEC;
+	ret->user = at->rights & RIGHT_USER;
+	return IOMMU_XLAT_OK;
+}
+
+/*
+ * A walk that did not end well, begun again if that may help.  A hole is believed when
+ * it is met twice in the same place: software that joins entries while we walk empties
+ * the table it took out after it has replaced it.
+ *
+ * @at comes by value, so that the walk that does end well has it in registers.
+ */
+static __attribute__((cold, noinline)) enum iommu_xlat_fault
+walk_again(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr, u32 access,
+	   struct walk_at at, enum walk_reason reason, struct walk_result *ret)
+{
+	u64 hole = ~0ULL;
+	u32 tries;
+
+	for (tries = 1; tries < WALK_TRIES; tries++) {
+		if (reason != WALK_NOT_PRESENT && reason != WALK_CHANGED)
+			break;
+		if (reason == WALK_NOT_PRESENT && at.entry_pa == hole)
+			break;
+		hole = reason == WALK_NOT_PRESENT ? at.entry_pa : ~0ULL;
+		reason = walk_once(cfg, mem, addr, access, &at);
+	}
+	if (tries == WALK_TRIES && (reason == WALK_NOT_PRESENT || reason == WALK_CHANGED))
+		reason = WALK_BUSY;
+	return walk_end(&at, reason, addr, ret);
+}
+
+enum iommu_xlat_fault WALK_FN(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr,
+			      u32 access, struct walk_result *ret)
+{
+	struct walk_at at = {0};
+	enum walk_reason reason;
+
+	reason = walk_once(cfg, mem, addr, access, &at);
+	if (unlikely(reason))
+		return walk_again(cfg, mem, addr, access, at, reason, ret);
+	return walk_end(&at, WALK_OK, addr, ret);
+}

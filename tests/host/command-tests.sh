@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# command-tests.sh UIOMMUFD PROGRAM DIR - what `uiommufd run` is to its parent:
+# status, signals, stopping, descendants, the trace, and errors of usage.
+
+set -u
+uiommufd=$1 program=$2 dir=$3
+failed=0
+
+say() {
+	if [ "$1" -eq 0 ]; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		failed=1
+	fi
+}
+
+# status WANTED SENTENCE COMMAND...
+status() {
+	local wanted=$1 sentence=$2 got
+	shift 2
+	"$@" >"$dir/out" 2>"$dir/err"
+	got=$?
+	[ "$got" -eq "$wanted" ] || { echo "# status $got, not $wanted"; sed 's/^/# /' "$dir/err"; }
+	[ "$got" -eq "$wanted" ]
+	say $? "$sentence"
+}
+
+# Until the condition holds; events do not come later than this.
+wait_for() {
+	for _ in $(seq 500); do
+		eval "$1" && return 0
+		sleep 0.02
+	done
+	return 1
+}
+
+state() {
+	awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null
+}
+
+status 0 "success is passed on" "$uiommufd" run true
+status 7 "the status is the program's" "$uiommufd" run -- sh -c 'exit 7'
+status 143 "a program that dies of SIGTERM takes the command with it" \
+	"$uiommufd" run -- sh -c 'kill -TERM $$'
+status 137 "and of SIGKILL" "$uiommufd" run -- sh -c 'kill -KILL $$'
+status 127 "a program that is not there is 127" "$uiommufd" run -- /nonexistent/program
+grep -q '/nonexistent/program: No such file' "$dir/err"
+say $? "and is named"
+status 126 "a file that cannot be executed is 126" "$uiommufd" run -- /etc/passwd
+status 125 "a supervisor in a supervisor is 125" \
+	"$uiommufd" run -- "$uiommufd" run true
+grep -q 'already under a seccomp supervisor' "$dir/err"
+say $? "and says why"
+
+status 2 "an unknown option is misuse" "$uiommufd" run --nonsense true
+grep -q -- '--nonsense' "$dir/err" && [ "$(wc -l <"$dir/err")" -eq 1 ]
+say $? "told in one line that names it"
+status 2 "an unknown value too" "$uiommufd" run --frames sideways true
+status 2 "and no program" "$uiommufd" run --selftest
+status 2 "and an unknown noun" "$uiommufd" flee
+status 0 "help is given" "$uiommufd" help
+status 0 "for a noun" "$uiommufd" run help
+grep -q '^Usage: uiommufd run' "$dir/out"
+say $? "on standard output"
+status 0 "the version too" "$uiommufd" version
+
+[ "$(echo in | "$uiommufd" run -- sh -c 'cat; echo err >&2' 2>"$dir/err")" = in ] &&
+	[ "$(cat "$dir/err")" = err ]
+say $? "standard input, output and error are the program's"
+[ "$("$uiommufd" run -- sh -c 'id -u')" = "$(id -u)" ]
+say $? "the program keeps its user id"
+[ "$("$uiommufd" run -- sh -c 'ls /dev/iommu /dev/vfio/vfio /dev/null | wc -l')" -eq 3 ]
+say $? "it finds our nodes beside the host's"
+if [ -w /sys/kernel/debug ] || [ "$(id -u)" -ne 0 ]; then
+	status 0 "with --selftest the knobs of fault injection are there" "$uiommufd" run --selftest \
+		-- sh -c 'echo N >/sys/kernel/debug/failslab/ignore-gfp-wait'
+fi
+
+# Signals sent to the command reach the program.  (SIGINT is ignored in what a script starts
+# in the background, and so would be by the program.)
+for sig in TERM HUP USR1; do
+	rm -f "$dir/ready" "$dir/got"
+	"$uiommufd" run -- bash -c "
+		trap 'echo $sig >$dir/got; exit 9' $sig
+		touch $dir/ready
+		while :; do sleep 0.02; done" &
+	pid=$!
+	wait_for "[ -e $dir/ready ]"
+	kill -$sig $pid
+	wait $pid
+	[ $? -eq 9 ] && [ "$(cat "$dir/got")" = $sig ]
+	say $? "SIG$sig reaches the program"
+done
+
+# Stopping.
+rm -f "$dir/pid"
+"$uiommufd" run -- bash -c "echo \$\$ >$dir/pid; while :; do sleep 0.02; done" &
+pid=$!
+wait_for "[ -s $dir/pid ]"
+inner=$(cat "$dir/pid")
+# (SIGTSTP stops nothing in an orphaned process group, which a test may be.)
+kill -STOP $inner
+wait_for "[ \"\$(state $inner)\" = T ] && [ \"\$(state $pid)\" = T ]"
+say $? "it stops with the program"
+kill -CONT $pid
+wait_for "[ \"\$(state $inner)\" != T ] && [ \"\$(state $pid)\" != T ]"
+say $? "and goes on with it"
+kill -KILL $pid
+wait $pid 2>/dev/null
+wait_for "[ ! -e /proc/$inner/stat ] || [ \"\$(state $inner)\" = Z ]"
+say $? "who kills the command kills the program"
+
+# Descendants that outlive the program are served.
+rm -f "$dir/late"
+"$uiommufd" run -- bash -c "
+	( while [ ! -e $dir/gone ]; do sleep 0.02; done
+	  $program 2>$dir/late-err; echo \$? >$dir/late ) >/dev/null 2>&1 &
+	exit 4"
+[ $? -eq 4 ]
+say $? "the status comes with the program's end, not its descendants'"
+touch "$dir/gone"
+wait_for "[ -s $dir/late ]" && [ "$(cat "$dir/late")" -eq 0 ]
+say $? "a descendant left behind is served to its end"
+
+# The trace.
+"$uiommufd" run -v -- "$program" 2>"$dir/trace"
+grep -q '"/dev/iommu", O_RDWR) = [0-9]* <' "$dir/trace"
+say $? "-v shows an open"
+grep -q 'ioctl([0-9]*, IOMMU_IOAS_ALLOC, {size=12, flags=0, out_ioas_id=0 => 1}) = 0 <' "$dir/trace"
+say $? "and an ioctl with every field"
+grep -q -- '--- /dev/iommu: last descriptor closed ---' "$dir/trace"
+say $? "and the last close"
+
+exit $failed
