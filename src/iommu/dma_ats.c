@@ -199,9 +199,10 @@ static int ats_try(struct iotlb *iotlb, u64 iova, unsigned int access, struct dm
 	struct dma_at at;
 	int rc;
 
+	/* Before the look at the gate: an invalidation this answer may be too old for counts later. */
+	seq = atomic_load_explicit(&iotlb->seq, memory_order_acquire);
 	iotlb_enter(iotlb);
 	rc = iotlb_lookup(iotlb, iova, access & IOMMU_WRITE ? IOTLB_WRITE : IOTLB_READ, &at, fault);
-	seq = atomic_load_explicit(&iotlb->seq, memory_order_relaxed);
 	iotlb_leave(iotlb);
 	if (rc)
 		return rc;

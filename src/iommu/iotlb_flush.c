@@ -66,7 +66,8 @@ void iommu_dma_domain_free(struct iommu_domain *domain)
 static void iotlb_close(struct iotlb *iotlb)
 {
 	atomic_fetch_add_explicit(&iotlb->gate, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&iotlb->seq, 1, memory_order_relaxed);
+	/* Who sees the count sees the gate. */
+	atomic_fetch_add_explicit(&iotlb->seq, 1, memory_order_release);
 }
 
 static void iotlb_open(struct iotlb *iotlb)

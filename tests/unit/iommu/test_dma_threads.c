@@ -150,12 +150,21 @@ static void *device_thread(void *arg)
 	return NULL;
 }
 
+static void *ats_thread(void *arg)
+{
+	u64 seed = (uintptr_t)arg;
+
+	while (!atomic_load(&stop))
+		one_ats(BASE + next(&seed) % PAGES * PAGE + next(&seed) % 512 * 8);
+	return NULL;
+}
+
 static pthread_t threads[THREADS];
 
-static void threads_start(void)
+static void threads_start(void *(*fn)(void *))
 {
 	for (uintptr_t i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, device_thread, (void *)(i + 1)), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, fn, (void *)(i + 1)), 0);
 }
 
 static void threads_end(void)
@@ -190,14 +199,14 @@ static void map_page(u64 page)
 	rig_map(&rig, BASE + page * PAGE, (char *)memory + page * PAGE, PAGE, RW);
 }
 
-static void test_no_dma_after_unmap_has_returned(void **state)
+static void no_dma_after_unmap(void *(*fn)(void *))
 {
 	u64 seed = 99;
 
 	for (u64 i = 0; i < PAGES; i++)
 		map_page(i);
 	rig_attach(&rig, IOMMU_NO_PASID);
-	threads_start();
+	threads_start(fn);
 	for (int i = 0; again(i, 1); i++) {
 		u64 page = next(&seed) % PAGES;
 
@@ -210,12 +219,22 @@ static void test_no_dma_after_unmap_has_returned(void **state)
 	assert_true(atomic_load(&refused) > 0);
 }
 
+static void test_no_dma_after_unmap_has_returned(void **state)
+{
+	no_dma_after_unmap(device_thread);
+}
+
+static void test_no_translated_dma_after_unmap_has_returned(void **state)
+{
+	no_dma_after_unmap(ats_thread);
+}
+
 static void test_no_dma_after_detach_has_returned(void **state)
 {
 	for (u64 i = 0; i < PAGES; i++)
 		map_page(i);
 	rig_attach(&rig, IOMMU_NO_PASID);
-	threads_start();
+	threads_start(device_thread);
 	for (int i = 0; again(i, 4); i++) {
 		iommufd_device_detach(rig.idev, IOMMU_NO_PASID);
 		for (u64 page = 0; page < PAGES; page++)
@@ -240,7 +259,7 @@ static void test_no_dma_by_the_old_table_after_replace_has_returned(void **state
 	}
 	pt = ioas[0];
 	assert_int_equal(iommufd_device_attach(rig.idev, 0, &pt), 0);
-	threads_start();
+	threads_start(device_thread);
 	for (int i = 1; i < ROUNDS / 2; i++) {
 		u64 old = i & 1 ? 0 : PAGES / 2;
 
@@ -391,6 +410,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_no_dma_after_unmap_has_returned),
+		T(test_no_translated_dma_after_unmap_has_returned),
 		T(test_no_dma_after_detach_has_returned),
 		T(test_no_dma_by_the_old_table_after_replace_has_returned),
 		T(test_a_migrated_copy_is_the_memory),
