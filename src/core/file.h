@@ -21,6 +21,7 @@ struct file_map {
 	u64 host_offset;
 	u64 length;
 	void *cookie;  /* for unmap(), once per mapping that ends */
+	bool trapped;  /* no memory: each access of the program is to become an access() op */
 };
 
 /**
@@ -34,6 +35,8 @@ struct file_map {
  * @release: the last reference is gone
  * @pread, @pwrite: of files with a position, instead of @read and @write; the way in keeps the
  *	position.  Missing: pread() and pwrite() give -ESPIPE
+ * @access: one access of the program's to a mapping that is @trapped: @size 1, 2, 4, 8 bytes, for
+ *	writes also 64, at file position @pos, aligned; 0, or -errno: the program gets SIGBUS
  */
 struct file_ops {
 	const char *name;
@@ -47,6 +50,7 @@ struct file_ops {
 	void (*release)(struct file *file);
 	ssize_t (*pread)(struct file *file, u64 ubuf, size_t count, u64 pos);
 	ssize_t (*pwrite)(struct file *file, u64 ubuf, size_t count, u64 pos);
+	int (*access)(struct file *file, u64 pos, void *data, unsigned int size, bool write);
 };
 
 /**

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PCI functions.  A model says what its function looks like (struct pci_desc)
+ * and does (struct pci_ops); this room gives it a configuration space with
+ * rights per bit, base address registers, interrupts, resets, its place on a bus and
+ * in a group, and a thread to work in.  Whoever drives it (vfio/) opens it.
+ *
+ * Registers are reached in one of three modes, chosen when the device is made:
+ *
+ *   poll     a program maps them as plain memory and nobody sees its accesses: the model's work()
+ *            compares what it finds in memory with what it knows
+ *   no-mmap  they cannot be mapped: every access is a call
+ *   trap     they can be mapped, and each access raises a fault that the way in
+ *            turns into the same calls
+ */
+#ifndef PCI_PCI_H
+#define PCI_PCI_H
+
+#include <iommufd/dma.h>
+#include <iommufd/driver.h>
+
+#include "base/lock.h"
+#include "core/tree.h"
+
+#define PCI_BARS	6
+#define PCI_CONFIG_SIZE 4096
+#define PCI_BAR_ROM	6 /* index of the expansion ROM */
+
+struct iommufd_system;
+struct mem_device;
+struct pci_client;
+struct pci_dev;
+struct pci_topology;
+
+/** enum pci_access - see the top of this file */
+enum pci_access {
+	PCI_ACCESS_POLL,
+	PCI_ACCESS_NO_MMAP,
+	PCI_ACCESS_TRAP,
+};
+
+/** enum pci_irq - kinds of interrupts, numbered as VFIO does */
+enum pci_irq {
+	PCI_IRQ_INTX,
+	PCI_IRQ_MSI,
+	PCI_IRQ_MSIX,
+	PCI_IRQ_ERR,
+	PCI_IRQ_REQ,
+};
+
+/**
+ * struct pci_bar_desc - a base address register
+ * @size: bytes, a power of two, 0: none
+ * @wide: 64-bit: the next one must be 0
+ * @prefetch, @io: as in the register's low bits
+ */
+struct pci_bar_desc {
+	u64 size;
+	bool wide;
+	bool prefetch;
+	bool io;
+};
+
+/**
+ * struct pci_desc - what a function looks like; constant
+ * @model: as the machine file names it
+ * @intx_pin: 0 none, 1 INTA
+ * @msi_vectors: 0 none, else 1 to 32, a power of two
+ * @msix_vectors: 0 none, to 2048; the table is in BAR @msix_bar at @msix_table, the pending bits at @msix_pba,
+ *	each on pages of its own
+ * @has_pm, @has_pcie, @has_flr: capabilities; extended ones need @has_pcie
+ * @ats, @pri, @pasid_bits: extended capabilities; @pasid_bits 0: no PASIDs
+ * @acs: functions of this device cannot reach each other behind the IOMMU's back
+ * @sriov_vfs: most VFs, 0 none; @vf: what they look like (its @vendor and class are the PF's)
+ */
+struct pci_desc {
+	const char *model;
+	u16 vendor, device, subsystem_vendor, subsystem_device;
+	u32 class_code; /* 24 bits */
+	u8 revision;
+	struct pci_bar_desc bars[PCI_BARS];
+	u8 intx_pin;
+	u16 msi_vectors;
+	u16 msix_vectors;
+	u8 msix_bar;
+	u32 msix_table;
+	u32 msix_pba;
+	bool has_pm, has_pcie, has_flr;
+	bool ats, pri;
+	u8 pasid_bits;
+	bool acs;
+	u16 sriov_vfs;
+	const struct pci_desc *vf;
+};
+
+/**
+ * struct pci_ops - what a function does
+ * @bar_read: @size is 1, 2, 4 or 8, naturally aligned; the value
+ * @bar_write: as @bar_read, and 64 for a direct store (MOVDIR64B, or 64 bytes in one write), @data little endian.
+ *	In poll mode a model also takes these (a pwrite), and leaves memory as a read is to find it.
+ * @work: do what is to be done, for a bounded time (about a millisecond).  In poll mode also look at memory.
+ *	Return: was there anything? (it is called again at once)
+ * @reset: to power-on values; called with no work() running and no bar access under way, bus master off; must end
+ *	all DMA and forget all work.  Interrupt state is this room's.
+ * @opened, @closed: a driver has come (after @reset; BAR memory is there), has gone
+ * @vf_enable: SR-IOV: VF @index appears or goes; may refuse
+ * @migrate_save: the whole state as bytes (malloc()ed): the device is stopped; @migrate_load: the reverse.
+ *	Missing: no migration.  While stopped, work() is not called
+ * @destroy: the last call
+ * @inject: the control socket's `inject` for this device: a word of the model's and an argument; 0 or -errno
+ *
+ * Context: bar_read/bar_write may run on several threads at once and beside work(), which runs on one;
+ * the model has its own lock.  They may do DMA and raise interrupts.
+ */
+struct pci_ops {
+	u64 (*bar_read)(struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size);
+	void (*bar_write)(struct pci_dev *pdev, unsigned int bar, u64 offset, const void *data,
+			  unsigned int size);
+	bool (*work)(struct pci_dev *pdev);
+	void (*reset)(struct pci_dev *pdev);
+	int (*opened)(struct pci_dev *pdev);
+	void (*closed)(struct pci_dev *pdev);
+	int (*vf_enable)(struct pci_dev *pdev, unsigned int index, bool on);
+	int (*migrate_save)(struct pci_dev *pdev, void **ret_data, size_t *ret_len);
+	int (*migrate_load)(struct pci_dev *pdev, const void *data, size_t len);
+	void (*destroy)(struct pci_dev *pdev);
+	int (*inject)(struct pci_dev *pdev, const char *what, const char *argument);
+};
+
+/**
+ * struct pci_addr - domain:bus:device.function
+ */
+struct pci_addr {
+	u16 domain;
+	u8 bus;
+	u8 devfn;
+};
+
+#define PCI_ADDR_FMT "%04x:%02x:%02x.%x"
+#define PCI_ADDR_ARGS(a) (a).domain, (a).bus, (a).devfn >> 3, (a).devfn & 7
+#define PCI_ADDR_LEN 13 /* with the NUL */
+
+/** pci_addr_parse() - "0000:01:00.0", or without the domain; false: it is none */
+bool pci_addr_parse(const char *text, struct pci_addr *ret_addr);
+
+/**
+ * struct pci_bar - one of a living function
+ * @mem: its memory while it is open in poll mode, else NULL
+ * @pa: where it is in physical space while it is open (in all modes: DMA of other devices reaches it)
+ */
+struct pci_bar {
+	u64 size;
+	u8 *mem;
+	u64 pa;
+};
+
+/**
+ * struct pci_dev - a function; embedded by its model, which fills in @desc, @ops, @access before pci_dev_add()
+ * @dev: what the IOMMU sees; its name is the address
+ * @priv: this room's
+ */
+struct pci_dev {
+	struct device dev;
+	const struct pci_desc *desc;
+	const struct pci_ops *ops;
+	enum pci_access access;
+	struct iommufd_system *system;
+	struct pci_addr addr;
+	struct pci_bar bars[PCI_BARS];
+	struct pci_dev *physfn; /* of a VF */
+	struct pci_priv *priv;
+};
+
+/* ---- a function's life ---- */
+
+/**
+ * pci_dev_add() - it appears on the bus, behind @iommu's driver, in sysfs, with nobody driving it
+ * @topology: of the system (pci/topology.h)
+ * @probe: puts pdev->dev behind an IOMMU (iommufd_generic_probe() or a model's own); NULL: behind none
+ * Return: 0; -EEXIST the address is taken; -EINVAL desc makes no sense (logged); -ENOMEM; @probe's.
+ */
+int pci_dev_add(struct pci_topology *topology, struct pci_dev *pdev, struct pci_addr addr,
+		int (*probe)(struct iommufd_system *system, struct device *dev));
+/** pci_dev_remove() - the reverse; nobody has it open.  Calls ops->destroy last */
+void pci_dev_remove(struct pci_dev *pdev);
+
+/* ---- for models ---- */
+
+/** pci_dev_kick() - let work() run soon; any thread */
+void pci_dev_kick(struct pci_dev *pdev);
+
+/** pci_bus_master() - may it do DMA at the moment? (DMA itself is refused anyway) */
+bool pci_bus_master(const struct pci_dev *pdev);
+
+/** pci_bar_publish() - in poll mode put @size (1, 2, 4, 8) bytes where a program reads them; else nothing */
+void pci_bar_publish(struct pci_dev *pdev, unsigned int bar, u64 offset, u64 value, unsigned int size);
+/** pci_bar_peek() - in poll mode what a program has left there (read once); else 0 */
+u64 pci_bar_peek(const struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size);
+
+/** pci_raise() - an MSI or MSI-X vector, whichever is on (if INTx is: a pulse is not possible, use pci_intx()) */
+void pci_raise(struct pci_dev *pdev, u32 vector);
+/** pci_intx() - the level of the pin */
+void pci_intx(struct pci_dev *pdev, bool level);
+/** pci_irq_mode() - PCI_IRQ_INTX, _MSI, _MSIX, or -1: none is on */
+int pci_irq_mode(const struct pci_dev *pdev);
+/** pci_fatal() - an uncorrectable error: the ERR interrupt */
+void pci_fatal(struct pci_dev *pdev);
+
+/* ---- for who drives it (vfio) ---- */
+
+/**
+ * struct pci_client - who has it open; embedded
+ * @irq: an interrupt of a kind that is on (pci_irq_set_mode()): MSI and MSI-X vectors; ERR and REQ with vector 0
+ * @intx: the pin's level, as it changes and while it is not masked by the command register
+ * @reset_done: a reset the driver did not ask for by pci_dev_reset() is over (a write of FLR)
+ * Context of all: any thread, also the model's with its lock held: take no lock that is held over calls below.
+ */
+struct pci_client {
+	void (*irq)(struct pci_client *client, enum pci_irq kind, u32 vector);
+	void (*intx)(struct pci_client *client, bool level);
+	void (*reset_done)(struct pci_client *client);
+};
+
+/**
+ * pci_dev_open() - begin to drive it: reset, memory decode on, bus master off, work() runs
+ * @memory: where BARs are kept that a program maps: the file behind its descriptor, BAR n at pci_bar_offset(n).  NULL:
+ *	they have memory of their own (poll mode), which nobody maps.
+ * Return: 0, -EBUSY somebody has, -ENODEV it is going, -ENOMEM, ops->opened's.
+ */
+int pci_dev_open(struct pci_dev *pdev, struct pci_client *client, struct mem_device *memory);
+/** pci_dev_close() - reset; no callback of @client runs or will run when it returns */
+void pci_dev_close(struct pci_dev *pdev, struct pci_client *client);
+
+/**
+ * Region offsets in the file: a tag that no other file's offsets have, so that a way in can tell
+ * accesses by it; BARs (n < 6), ROM 6, config 7, VGA 8, more from 9.
+ */
+#define PCI_REGION_TAG_MASK  0xffff000000000000ULL
+#define PCI_REGION_TAG	     0x7566000000000000ULL
+#define PCI_REGION_SHIFT     40
+#define PCI_REGION_OFFSET(n) (PCI_REGION_TAG | (u64)(n) << PCI_REGION_SHIFT)
+#define PCI_REGION_INDEX(o)  ((unsigned int)((o) >> PCI_REGION_SHIFT & 0xff))
+
+/**
+ * pci_config_read(), pci_config_write() - as a driver's access of @len (1, 2, 4) bytes, aligned
+ * Writes obey the rights of each bit and have their effects (bus master, FLR, power state ...).
+ */
+u32 pci_config_read(struct pci_dev *pdev, u32 offset, unsigned int len);
+void pci_config_write(struct pci_dev *pdev, u32 offset, u32 value, unsigned int len);
+/** pci_config_size() - 256, or 4096 with a PCIe capability */
+u32 pci_config_size(const struct pci_dev *pdev);
+
+/**
+ * pci_bar_access() - one access of @size (1, 2, 4, 8; writes also 64) bytes, aligned, inside the BAR
+ * Return: 0, -EIO memory decode is off or the function is in D3 (reads give all ones), -EINVAL.
+ */
+int pci_bar_access(struct pci_dev *pdev, unsigned int bar, u64 offset, void *data,
+		   unsigned int size, bool write);
+/** pci_mem_enabled() - may its BARs be touched now? */
+bool pci_mem_enabled(const struct pci_dev *pdev);
+
+/** pci_dev_reset() - function reset; config space as opened but for what a driver keeps (vfio.md, reset). 0, -ENOTTY no FLR */
+int pci_dev_reset(struct pci_dev *pdev);
+/** pci_irq_set_mode() - @mode one of INTX, MSI, MSIX, or -1 none: sets the enable bits */
+void pci_irq_set_mode(struct pci_dev *pdev, int mode);
+/** pci_irq_count() - vectors of a kind: 0 if it has none */
+u32 pci_irq_count(const struct pci_dev *pdev, enum pci_irq kind);
+/** pci_intx_level() - the pin as it is now, with the command register's disable bit */
+bool pci_intx_level(const struct pci_dev *pdev);
+
+/** pci_dev_stop(), pci_dev_start() - no DMA and no work() in between (migration); stop waits for what is under way */
+void pci_dev_stop(struct pci_dev *pdev);
+void pci_dev_start(struct pci_dev *pdev);
+
+#endif
