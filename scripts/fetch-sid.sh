@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# fetch-sid.sh PACKAGE DESTDIR - a package of Debian's unstable suite, unpacked
-# into a folder of ours and never installed.  Some of our tests hold the library
-# against headers and tests of a kernel newer than the machine's; this is how
-# they get them.
+# fetch-sid.sh [--deps] PACKAGE DESTDIR - a package of Debian's unstable suite,
+# unpacked into a folder of ours and never installed.  Some of our tests hold the
+# library against headers and tests of a kernel newer than the machine's, or run
+# a program newer than the machine's; this is how they get them.
+#
+# --deps: with everything it depends on, down to the C library, so that DESTDIR is
+# the root of a system in which the program can run.  $UIOMMUFD_SUITE: another suite.
 #
 # The archive is the one the machine itself is set up for: apt is asked which
 # address it has for its base suite, and asked again with a private
@@ -95,26 +98,40 @@ update_lists() {
 
 download_package() {
 	rm -rf "$apt/download"
-	mkdir -p "$apt/download" || return 1
-	(cd "$apt/download" && apt-get -c "$apt/apt.conf" -qq download "$package") >"$apt/log" 2>&1
+	mkdir -p "$apt/download/partial" || return 1
+	if [ -n "$deps" ]; then
+		# Nothing is installed as far as the private state knows, so all of it comes.
+		apt-get -c "$apt/apt.conf" -qq -y --no-install-recommends --download-only \
+			-o Dir::Cache::archives="$apt/download" install "$package" >"$apt/log" 2>&1
+	else
+		(cd "$apt/download" && apt-get -c "$apt/apt.conf" -qq download "$package") >"$apt/log" 2>&1
+	fi
 }
 
 # Unpacked beside the destination and renamed, so nobody sees half of it.
 unpack() {
-	local deb=$1 new=$dest.new.$$
+	local new=$dest.new.$$ deb named=
 
 	rm -rf "$new"
-	if ! dpkg-deb -x "$deb" "$new"; then
-		rm -rf "$new"
-		return 1
-	fi
-	dpkg-deb -f "$deb" Package Version | sed 's/^[^ ]* //' | paste -sd' ' >"$new/.package"
+	for deb; do
+		[[ $deb != */"$package"_* ]] || named=$deb
+		if ! dpkg-deb -x "$deb" "$new"; then
+			rm -rf "$new"
+			return 1
+		fi
+	done
+	dpkg-deb -f "$named" Package Version | sed 's/^[^ ]* //' | paste -sd' ' >"$new/.package"
 	rm -rf "$dest"
 	mv "$new" "$dest"
 }
 
+deps=
+if [ "${1:-}" = --deps ]; then
+	deps=yes
+	shift
+fi
 if [ $# -ne 2 ]; then
-	echo "usage: fetch-sid.sh PACKAGE DESTDIR" >&2
+	echo "usage: fetch-sid.sh [--deps] PACKAGE DESTDIR" >&2
 	exit 2
 fi
 package=$1 dest=$2
