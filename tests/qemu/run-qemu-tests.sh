@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# run-qemu-tests.sh BUILD_DIR WORK_DIR - an unmodified QEMU on the emulated NVMe disk.
+#
+# QEMU's own user-space NVMe driver (qemu-img, qemu-io) and its vfio-pci with a small
+# guest (guest.S) that boots from the disk, in each way a program has to VFIO.  QEMU is
+# Debian's, of a newer suite than the machine's, unpacked beside its libraries.
+#
+# Output: TAP.  Exit: 0, 1, 77 QEMU cannot be had.
+
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(cd "$here/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/uiommufd
+root=$cache/qemu-root
+bdf=0000:01:00.0
+
+if [ $# -ne 2 ]; then
+	echo "usage: run-qemu-tests.sh BUILD_DIR WORK_DIR" >&2
+	exit 2
+fi
+uiommufd=$(cd "$1" && pwd)/tools/uiommufd
+mkdir -p "$2" && work=$(cd "$2" && pwd) || exit 1
+if [ "$(uname -m)" != x86_64 ]; then
+	echo "SKIP: QEMU's tests are for x86-64"
+	exit 77
+fi
+for package in qemu-system-x86 qemu-utils; do
+	if ! UIOMMUFD_SUITE=${UIOMMUFD_QEMU_SUITE:-trixie} \
+		"$source/scripts/fetch-sid.sh" --deps $package "$root/$package"; then
+		echo "SKIP: QEMU cannot be had (see above)"
+		exit 77
+	fi
+done
+
+# in_root PACKAGE PROGRAM ARG...: run by its own loader, with its own libraries
+in_root() {
+	local top=$root/$1 program=$2
+	shift 2
+	"$top/usr/lib64/ld-linux-x86-64.so.2" --library-path "$top/usr/lib/x86_64-linux-gnu" \
+		"$top/usr/bin/$program" "$@"
+}
+export -f in_root
+export root
+
+# ---- the disk and the guest ----
+
+guest_image() {
+	gcc -m16 -nostdlib -no-pie -Wl,-m,elf_i386,-Ttext=0x7c00,--oformat=binary,-e,_start \
+		-Wl,--build-id=none -o "$work/guest.bin" "$here/guest.S" || exit 1
+}
+
+# A disk of noise that boots the guest.
+fresh_disk() {
+	head -c 16M /dev/urandom >"$work/disk.img"
+	dd if="$work/guest.bin" of="$work/disk.img" conv=notrunc status=none
+	cp "$work/disk.img" "$work/before.img"
+}
+
+# The guest wrote the complement of sectors 8 to 71 from 1024 on, and nothing else.
+disk_is_as_the_guest_left_it() {
+	python3 - "$work/before.img" "$work/disk.img" <<-'PY'
+		import sys
+		before, after = (bytearray(open(f, 'rb').read()) for f in sys.argv[1:])
+		moved = before[8 * 512:72 * 512]
+		before[1024 * 512:1088 * 512] = bytes(b ^ 255 for b in moved)
+		sys.exit(before != after)
+	PY
+}
+
+# ---- running ----
+
+count=0 failed=0
+check() {
+	local name=$1
+	shift
+	count=$((count + 1))
+	if (fresh_disk && "$@") >"$work/log" 2>&1; then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		sed 's/^/# /' "$work/log" | tail -30
+		failed=$((failed + 1))
+	fi
+}
+
+# machine OPTION... -- PROGRAM ARG...
+machine() {
+	timeout 120 "$uiommufd" run --device "nvme,addr=$bdf,image=$work/disk.img${nvme_options:-}" "$@"
+}
+
+qemu_args=(-machine q35,accel=tcg -m 64 -display none -serial stdio -monitor none -nodefaults
+	-net none -device isa-debug-exit,iobase=0x501 -sandbox on
+	-L "$root/qemu-system-x86/usr/share/qemu" -L "$root/qemu-system-x86/usr/share/seabios")
+
+# The debug port makes 1 of the guest's 0.
+boots() {
+	"$@" >"$work/serial"
+	local status=$?
+	cat "$work/serial"
+	[ $status -eq 1 ] && grep -q 'guest: same' "$work/serial" && disk_is_as_the_guest_left_it
+}
+
+boot_by_iommufd() {
+	boots machine -- bash -c 'in_root qemu-system-x86 qemu-system-x86_64 "$@"' qemu "${qemu_args[@]}" \
+		-object iommufd,id=iommufd0 -device "vfio-pci,host=$bdf,iommufd=iommufd0"
+}
+
+boot_by_descriptors() {
+	boots machine -- bash -c '
+		exec 10<>/dev/iommu 11<>"/dev/vfio/devices/$(ls /sys/bus/pci/devices/'$bdf'/vfio-dev)"
+		in_root qemu-system-x86 qemu-system-x86_64 "$@"' qemu "${qemu_args[@]}" \
+		-object iommufd,id=iommufd0,fd=10 -device vfio-pci,fd=11,iommufd=iommufd0
+}
+
+boot_by_container() {
+	boots machine --container "$1" -- bash -c 'in_root qemu-system-x86 qemu-system-x86_64 "$@"' qemu \
+		"${qemu_args[@]}" -device "vfio-pci,host=$bdf"
+}
+
+boot_without_mmap() {
+	nvme_options=,access=no-mmap
+	boot_by_iommufd
+}
+
+boot_trapped() {
+	nvme_options=,access=trap
+	boot_by_iommufd
+}
+
+# QEMU's block driver does the work of a driver, in qemu-img and qemu-io.
+img_reads_the_disk() {
+	machine --container "$1" -- bash -c 'in_root qemu-utils qemu-img convert -O raw "$@"' img \
+		"nvme://$bdf/1" "$work/copy.img" && cmp "$work/disk.img" "$work/copy.img"
+}
+
+img_writes_the_disk() {
+	head -c 16M /dev/urandom >"$work/new.img"
+	machine -- bash -c 'in_root qemu-utils qemu-img convert -n -f raw -O raw "$@"' img \
+		"$work/new.img" "nvme://$bdf/1" && cmp "$work/disk.img" "$work/new.img"
+}
+
+io_writes_and_reads_back() {
+	machine -- bash -c 'in_root qemu-utils qemu-io -f raw "$@"' io "nvme://$bdf/1" \
+		-c 'write -P 0xa5 1M 256k' -c 'read -P 0xa5 1M 256k' -c 'write -z 2M 64k' \
+		-c 'read -P 0 2M 64k' -c 'discard 3M 64k' -c 'flush' &&
+		python3 -c "
+d = open('$work/disk.img', 'rb').read()
+assert d[1 << 20:(1 << 20) + (256 << 10)] == b'\xa5' * (256 << 10)
+assert d[2 << 20:(2 << 20) + (64 << 10)] == bytes(64 << 10)"
+}
+
+guest_image
+check "qemu-img reads the disk through a type1 container" img_reads_the_disk native
+check "qemu-img reads the disk through iommufd in the container's place" img_reads_the_disk compat
+check "qemu-img writes the disk" img_writes_the_disk
+check "qemu-io writes, zeroes, discards, flushes and reads back" io_writes_and_reads_back
+check "a guest boots from the disk by iommufd" boot_by_iommufd
+check "a guest boots by descriptors passed to QEMU" boot_by_descriptors
+check "a guest boots by a type1 container" boot_by_container native
+check "a guest boots by iommufd in the container's place" boot_by_container compat
+check "a guest boots with each register access a call" boot_without_mmap
+check "a guest boots with register accesses trapped" boot_trapped
+echo "1..$count"
+[ $failed -eq 0 ]
