@@ -145,6 +145,10 @@ static int run_option(struct run *run, char **argv, int *i)
 		run->host.no_namespaces = true;
 		return 0;
 	}
+	if (!strcmp(word, "--precise-dirty")) {
+		run->system_opts.precise_dirty = true;
+		return 0;
+	}
 	value = option_value(argv, i, "--frames", &missing);
 	if (value) {
 		index = name_index(value, frame_names, ARRAY_SIZE(frame_names));
@@ -171,6 +175,7 @@ static int run_preloaded(const struct run *run, char **argv)
 	struct preload_opts opts = {
 		.selftest = run->system_opts.selftest,
 		.frames = run->system_opts.frames,
+		.precise_dirty = run->system_opts.precise_dirty,
 		.trace = run->host.trace,
 		.log = run->host.log,
 	};
@@ -226,6 +231,7 @@ const struct tool_noun noun_run = {
 	.help = "Usage: uiommufd run [OPTIONS] [--] PROGRAM [ARGS]\n"
 		"\n"
 		"  OPTIONS := { -v | --trace | --preload | --selftest | --no-namespaces\n"
+		"             | --precise-dirty\n"
 		"             | --frames { contiguous | huge-only | random }\n"
 		"             | --log-level { error | warning | info | debug } }\n"
 		"\n"
@@ -236,6 +242,7 @@ const struct tool_noun noun_run = {
 		"  --no-namespaces  leave the program's /dev alone, answer its path calls instead\n"
 		"  --frames         layout of physical memory: as in its backing (default), only\n"
 		"                   huge pages contiguous, or every page somewhere else\n"
+		"  --precise-dirty  dirty tracking tells 4 KiB pages, not page table entries\n"
 		"  --log-level      least severe message that is shown (default: warning)\n"
 		"\n"
 		"Exit status: the program's; if it dies of a signal, so does this command.\n"

@@ -49,6 +49,8 @@ enum iommufd_frame_policy {
  * @frames: layout of physical memory
  * @log: where lines go (NULL: nowhere), @log_data its first argument
  * @log_level: the least severe level passed on
+ * @precise_dirty: domains of the generic IOMMU have no entry over 4 KiB while dirty tracking is
+ *	on, so that the bitmap tells which pages were written, not which entries
  */
 struct iommufd_system_opts {
 	size_t size;
@@ -58,6 +60,7 @@ struct iommufd_system_opts {
 	iommufd_log_fn log;
 	void *log_data;
 	enum iommufd_log_level log_level;
+	bool precise_dirty;
 };
 
 /**

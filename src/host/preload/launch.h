@@ -16,12 +16,14 @@
  * @selftest: serve IOMMU_TEST_CMD, and present /sys/kernel/debug as fault-injection tests want it
  * @frames: layout of physical memory
  * @trace: write each ioctl served to stderr
+ * @precise_dirty: the bitmap of dirty tracking tells pages, whatever the entries
  * @log: for messages of preload_run() itself
  */
 struct preload_opts {
 	bool selftest;
 	enum iommufd_frame_policy frames;
 	bool trace;
+	bool precise_dirty;
 	struct log_sink log;
 };
 

@@ -17,8 +17,9 @@ static const char *const frames_words[] = {
 
 int preload_opts_format(const struct preload_opts *opts, char *buf, size_t size)
 {
-	int n = snprintf(buf, size, "%s%s%s", frames_words[opts->frames],
-			 opts->selftest ? ",selftest" : "", opts->trace ? ",trace" : "");
+	int n = snprintf(buf, size, "%s%s%s%s", frames_words[opts->frames],
+			 opts->selftest ? ",selftest" : "", opts->trace ? ",trace" : "",
+			 opts->precise_dirty ? ",precise-dirty" : "");
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
@@ -40,6 +41,8 @@ static bool word_parse(const char *word, size_t len, struct preload_opts *opts)
 		opts->selftest = true;
 	else if (word_is(word, len, "trace"))
 		opts->trace = true;
+	else if (word_is(word, len, "precise-dirty"))
+		opts->precise_dirty = true;
 	else
 		return !len;
 	return true;

@@ -112,6 +112,7 @@ static int system_make(struct iommufd_system **ret_system)
 		.size = sizeof(system_opts),
 		.selftest = opts->selftest,
 		.frames = opts->frames,
+		.precise_dirty = opts->precise_dirty,
 		.log = system_line,
 		.log_level = IOMMUFD_LOG_WARN,
 	};

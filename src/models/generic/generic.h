@@ -17,7 +17,7 @@
 
 #include "base/lock.h"
 #include "core/system.h"
-#include "pt/pt.h"
+#include "models/pt_domain.h"
 #include "walk/walk.h"
 
 #define GENERIC_VA_LG2	   48u
@@ -60,16 +60,10 @@ struct generic_hw {
 	struct walk_mem mem;
 };
 
-/**
- * struct generic_domain - one translation
- * @walkers: read: software is inside the tables; write: tables are being freed.  The hardware is
- *	kept out by flushing its IOTLB instead.
- */
+/** struct generic_domain - one translation: its tables, and the registers that lead to them */
 struct generic_domain {
-	struct iommu_domain domain;
+	struct pt_domain base;
 	struct generic_hw hw;
-	struct pt_table pt;
-	struct rwlock walkers;
 };
 
 extern const struct iommu_ops generic_iommu_ops;
@@ -81,7 +75,7 @@ static inline struct generic_iommu *to_generic_iommu(struct iommu_device *iommu_
 
 static inline struct generic_domain *to_generic_domain(struct iommu_domain *domain)
 {
-	return container_of(domain, struct generic_domain, domain);
+	return container_of(domain, struct generic_domain, base.domain);
 }
 
 /* driver.c */

@@ -15,7 +15,7 @@
 
 #include "core/object.h"
 #include "core/system.h"
-#include "pt/pt.h"
+#include "models/pt_domain.h"
 
 struct iommufd_device;
 struct iommufd_ucmd;
@@ -52,14 +52,11 @@ struct mock_dev {
 
 /**
  * struct mock_domain - a paging domain
- * @walkers: read: somebody may be inside a table; write: tables are being freed
  * @tracking: dirty tracking is on
  */
 struct mock_domain {
-	struct iommu_domain domain;
+	struct pt_domain base;
 	struct mock_iommu *mock;
-	struct pt_table pt;
-	struct rwlock walkers;
 	_Atomic bool tracking;
 };
 
@@ -100,7 +97,7 @@ static inline struct mock_dev *to_mock_dev(struct device *dev)
 
 static inline struct mock_domain *to_mock_domain(struct iommu_domain *domain)
 {
-	return container_of(domain, struct mock_domain, domain);
+	return container_of(domain, struct mock_domain, base.domain);
 }
 
 static inline struct mock_nested *to_mock_nested(struct iommu_domain *domain)

@@ -110,7 +110,7 @@ static int mock_hw_queue_place(struct mock_viommu *viommu, struct mock_hw_queue 
 		return -EEXIST;
 	if (index && !previous)
 		return -EIO;
-	if (iommu_iova_to_phys(&viommu->parent->domain, queue->core.base_addr) != base_pa)
+	if (iommu_iova_to_phys(&viommu->parent->base.domain, queue->core.base_addr) != base_pa)
 		return -EFAULT;
 	/* One that has begun to go is as good as gone. */
 	if (previous && iommufd_hw_queue_depend(queue, previous, core))
