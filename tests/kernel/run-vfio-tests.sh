@@ -26,7 +26,7 @@ dma-mapping      vfio_dma_mapping_test           $dsa       30
 dma-mapping-mmio vfio_dma_mapping_mmio_test      $dsa       15
 init-perf        vfio_pci_device_init_perf_test  $dsa,$nvme 5
 sriov            vfio_pci_sriov_uapi_test        $nvme      45
-driver           vfio_pci_driver_test            $dsa       5"
+driver           vfio_pci_driver_test            $dsa       35"
 long=" driver "
 
 log=$(mktemp)
