@@ -3,137 +3,15 @@
  * Devices behind the generic IOMMU: bound, attached by RID and PASID, and what
  * the hardware finds in the tables for each access.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "machine.h"
 
-#include "../mem/keep_signals.h"
-
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#include <iommufd/ctx.h>
-#include <iommufd/device.h>
-#include <iommufd/dma.h>
-#include <iommufd/driver.h>
-#include <iommufd/generic.h>
-#include <iommufd/uapi/iommufd.h>
 
 #include "base/fault.h"
-#include "core/system.h"
 #include "iommu/group.h"
-
-#define SZ_4K 0x1000ULL
-#define SZ_2M 0x200000ULL
-#define PASIDS (1u << 20)
-#define LENGTH (8 * SZ_2M)
-#define R IOMMU_READ
-#define W IOMMU_WRITE
-
-static struct machine {
-	struct iommufd_system *system;
-	struct iommufd_process *proc;
-	struct iommufd_ctx *ctx;
-	int fd;
-	u32 ioas;
-	struct device *dev;
-	struct iommufd_device *idev;
-	u32 dev_id;
-	char *memory; /* LENGTH bytes */
-} m;
-
-static void log_line_of(void *data, enum iommufd_log_level level, const char *line)
-{
-	print_error("%s\n", line);
-}
-
-static int begin(void **state)
-{
-	const struct iommufd_system_opts opts = { .size = sizeof(opts), .log = log_line_of,
-						  .log_level = IOMMUFD_LOG_WARN };
-	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
-
-	if (iommufd_system_create(&opts, &m.system) || iommufd_generic_init(m.system) ||
-	    iommufd_process_create(m.system, &m.proc))
-		return -1;
-	m.fd = iommufd_open(m.proc, "/dev/iommu", O_RDWR);
-	if (m.fd < 0 || iommufd_ctx_from_fd(m.proc, m.fd, &m.ctx) ||
-	    iommufd_ioctl(m.proc, m.fd, IOMMU_IOAS_ALLOC, &ioas))
-		return -1;
-	m.ioas = ioas.out_ioas_id;
-	if (iommufd_generic_device_create(m.system, "engine0", &m.dev))
-		return -1;
-	m.idev = iommufd_device_bind(m.ctx, m.dev, &m.dev_id);
-	m.memory = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return IS_ERR(m.idev) || m.memory == MAP_FAILED;
-}
-
-static int end(void **state)
-{
-	char why[200] = "";
-	int bad;
-
-	iommufd_device_detach(m.idev, IOMMU_NO_PASID);
-	iommufd_device_unbind(m.idev);
-	iommufd_generic_device_destroy(m.dev);
-	bad = iommufd_ctx_check(m.ctx, why, sizeof(why));
-	if (bad)
-		print_error("%s\n", why);
-	iommufd_ctx_put(m.ctx);
-	iommufd_process_destroy(m.proc);
-	if (mem_space_pins(m.system->mem)) {
-		print_error("%llu pins left\n",
-			    (unsigned long long)mem_space_pins(m.system->mem));
-		bad = 1;
-	}
-	iommufd_system_destroy(m.system);
-	munmap(m.memory, LENGTH);
-	return bad;
-}
-
-static int command(unsigned int cmd, void *arg)
-{
-	return iommufd_ioctl(m.proc, m.fd, cmd, arg);
-}
-
-static int map(u64 iova, char *va, u64 length, u32 rights)
-{
-	struct iommu_ioas_map cmd = { .size = sizeof(cmd), .ioas_id = m.ioas, .iova = iova,
-				      .flags = IOMMU_IOAS_MAP_FIXED_IOVA | rights,
-				      .user_va = (uintptr_t)va, .length = length };
-
-	return command(IOMMU_IOAS_MAP, &cmd);
-}
-
-#define MAP_RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
-
-static int unmap(u64 iova, u64 length)
-{
-	struct iommu_ioas_unmap cmd = { .size = sizeof(cmd), .ioas_id = m.ioas, .iova = iova,
-					.length = length };
-
-	return command(IOMMU_IOAS_UNMAP, &cmd);
-}
-
-static int hwpt_alloc(u32 flags, u32 *ret_id)
-{
-	struct iommu_hwpt_alloc cmd = { .size = sizeof(cmd), .flags = flags, .dev_id = m.dev_id,
-					.pt_id = m.ioas };
-	int rc = command(IOMMU_HWPT_ALLOC, &cmd);
-
-	*ret_id = cmd.out_hwpt_id;
-	return rc;
-}
-
-static void attach(u32 pasid, u32 pt)
-{
-	assert_int_equal(iommufd_device_attach(m.idev, pasid, &pt), 0);
-}
 
 /* What the device's next request meets. */
 static enum iommu_xlat_fault translate(u32 pasid, u64 iova, unsigned int access,
@@ -249,26 +127,6 @@ static void pasids_have_tables_of_their_own(void **state)
 	iommufd_device_detach(m.idev, 1);
 	assert_int_equal(translate(1, SZ_2M, R, &b), IOMMU_XLAT_NOT_ATTACHED);
 	m.ioas = first_ioas;
-}
-
-static int read_bitmap(u32 hwpt, u64 iova, u64 length, u64 page, u64 *bits)
-{
-	struct iommu_hwpt_get_dirty_bitmap cmd = { .size = sizeof(cmd), .hwpt_id = hwpt,
-						   .iova = iova, .length = length,
-						   .page_size = page,
-						   .data = (uintptr_t)bits };
-
-	return command(IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd);
-}
-
-static int track(u32 hwpt, bool on)
-{
-	struct iommu_hwpt_set_dirty_tracking cmd = {
-		.size = sizeof(cmd), .hwpt_id = hwpt,
-		.flags = on ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0,
-	};
-
-	return command(IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
 }
 
 static void the_bitmap_shows_what_was_written(void **state)
@@ -477,7 +335,7 @@ static void it_is_made_whole_or_not_at_all(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, machine_begin, machine_end)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_mapped_is_translated),
 		TEST(rights_are_those_of_the_mapping),
