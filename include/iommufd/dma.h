@@ -231,6 +231,15 @@ static inline void iommufd_iotlb_flush_all(struct iommu_domain *domain)
 	iommufd_iotlb_flush(domain, 0, UINT64_MAX);
 }
 
+/**
+ * iommufd_iotlb_flush_pages() - the same for a driver that gives tables away (struct iommu_xlat.table)
+ *
+ * Tables that were given away may still be read afterwards, for as long as until the next
+ * iommufd_iotlb_flush().  So this is enough only if those taken out since the last one have
+ * nothing present any more, and none was freed.
+ */
+IOMMUFD_EXPORT void iommufd_iotlb_flush_pages(struct iommu_domain *domain, u64 first, u64 last);
+
 /** iommufd_iotlb_flush_pasid() - forget what was cached of one PASID of @dev, all of it */
 IOMMUFD_EXPORT void iommufd_iotlb_flush_pasid(struct device *dev, ioasid_t pasid);
 /** iommufd_iotlb_flush_device() - everything of @dev */

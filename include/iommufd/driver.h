@@ -191,12 +191,28 @@ enum iommu_xlat_fault {
 };
 
 /**
+ * struct iommu_leaf_bits - how to read an entry of a last-level table without a walk
+ * @address: the bits of an entry that are the address of its 4 KiB
+ * @mask, @want: [0] of a read, [1] of a write by somebody who may also read: if entry & mask is
+ *	want, then that is allowed, needs no mark, and nothing else is to be known of the entry
+ */
+struct iommu_leaf_bits {
+	u64 address;
+	u64 mask[2];
+	u64 want[2];
+};
+
+/**
  * struct iommu_xlat - what a walk found for one iova
  * @pa: where the very byte is
  * @lg2: log2 of the bytes around it, aligned, that the same entry (of both stages) translates
  * @prot: IOMMU_READ, IOMMU_WRITE: what the entry allows
  * @dirty: a write needs no further walk: the mark is set (or nobody tracks)
  * @stage2: of a nested walk that failed: the fault is the parent's, at @fault_addr
+ * @table, @leaf: may be set with a page of 4 KiB, else @table stays NULL: the table of 512 words it was
+ *	found in, and how to read them.  The core may read any of them instead of walking, until
+ *	anything of the domain is flushed: nothing above refuses any access there, and the
+ *	table's memory is not used for something else before a flush.
  */
 struct iommu_xlat {
 	u64 pa;
@@ -205,6 +221,8 @@ struct iommu_xlat {
 	bool dirty;
 	bool stage2;
 	u64 fault_addr;
+	const u64 *table;
+	const struct iommu_leaf_bits *leaf;
 };
 
 /**

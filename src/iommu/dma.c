@@ -108,19 +108,22 @@ static inline int dma_piece(struct iotlb *iotlb, u64 iova, void *buf, size_t *le
 	return rc;
 }
 
-static inline int dma_copy(struct device *dev, ioasid_t pasid, u64 iova, u8 *buf, size_t len,
-			   int which, struct iommufd_dma_fault *fault)
+/* All but the short way below, as in translate_slow(). */
+static __attribute__((noinline)) int dma_copy_slow(struct device *dev, ioasid_t pasid, u64 iova,
+						   u8 *buf, size_t len, int which,
+						   struct iommufd_dma_fault *fault)
 {
 	struct iotlb *iotlb = iotlb_get(dev, pasid);
 	int rc = 0;
 
+	if (unlikely(!iotlb))
+		return dma_no_iotlb(dev, pasid, iova,
+				    which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, fault);
+	iotlb_back_out(iotlb);
 	if (unlikely(len && iova + (len - 1) < iova)) {
 		dma_fault_set(fault, IOMMU_XLAT_OUT_OF_RANGE, iova, pasid, 0);
 		return -EINVAL;
 	}
-	if (unlikely(!iotlb))
-		return dma_no_iotlb(dev, pasid, iova,
-				    which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, fault);
 	while (len) {
 		size_t piece = len;
 
@@ -132,6 +135,30 @@ static inline int dma_copy(struct device *dev, ioasid_t pasid, u64 iova, u8 *buf
 		len -= piece;
 	}
 	return rc;
+}
+
+/* One piece in one page whose table is known. */
+static inline int dma_copy(struct device *dev, ioasid_t pasid, u64 iova, u8 *buf, size_t len,
+			   int which, struct iommufd_dma_fault *fault)
+{
+	struct iotlb *iotlb = iotlb_last;
+	u64 active, entry;
+	u8 *host;
+
+	if (unlikely(!iotlb_is_of(iotlb, dev, pasid) || len > PAGE_SIZE - (iova & ~PAGE_MASK)))
+		return dma_copy_slow(dev, pasid, iova, buf, len, which, fault);
+	active = iotlb_go_in(iotlb);
+	if (unlikely(iotlb_barred(iotlb) || !iotlb_table_entry(iotlb, iova, which, &entry)))
+		return dma_copy_slow(dev, pasid, iova, buf, len, which, fault);
+	host = mem_phys_host(iotlb->phys_host, entry & iotlb->leaf.address);
+	if (unlikely(!host))
+		return dma_copy_slow(dev, pasid, iova, buf, len, which, fault);
+	host += iova & ~PAGE_MASK;
+	if (unlikely(which == IOTLB_WRITE ? mem_guard_copy(host, buf, len) :
+					    mem_guard_copy(buf, host, len)))
+		return dma_copy_slow(dev, pasid, iova, buf, len, which, fault);
+	iotlb_go_out(iotlb, active);
+	return 0;
 }
 
 int iommufd_dma_read(struct device *dev, ioasid_t pasid, u64 iova, void *buf, size_t len,
@@ -153,29 +180,41 @@ int iommufd_dma_copy(void *dst, const void *src, size_t len)
 
 /* ---- translation alone ---- */
 
+/* All but the short way below, which may have gone in. */
+static __attribute__((noinline)) int translate_slow(struct device *dev, ioasid_t pasid, u64 iova,
+						    unsigned int access, u64 *ret_pa)
+{
+	int which = access & IOMMU_WRITE ? IOTLB_WRITE : IOTLB_READ;
+	struct iotlb *iotlb = iotlb_get(dev, pasid);
+	struct dma_at at;
+	int rc;
+
+	if (!iotlb)
+		return dma_no_iotlb(dev, pasid, iova, access, NULL);
+	iotlb_back_out(iotlb);
+	iotlb_enter(iotlb);
+	rc = iotlb_lookup(iotlb, iova, which, &at, NULL);
+	if (!rc)
+		*ret_pa = at.pa;
+	iotlb_leave(iotlb);
+	return rc;
+}
+
 int iommufd_dma_translate(struct device *dev, ioasid_t pasid, u64 iova, unsigned int access,
 			  u64 *ret_pa)
 {
-	struct iotlb *iotlb = iotlb_get(dev, pasid);
 	int which = access & IOMMU_WRITE ? IOTLB_WRITE : IOTLB_READ;
-	struct iotlb_entry *entry;
-	struct dma_at at;
-	int rc = 0;
+	struct iotlb *iotlb = iotlb_last;
+	u64 active, entry;
 
-	if (unlikely(!iotlb))
-		return dma_no_iotlb(dev, pasid, iova, access, NULL);
-	entry = iotlb_slot(iotlb, iova);
-	iotlb_enter(iotlb);
-	if (likely(atomic_load_explicit(&entry->tag[which], memory_order_relaxed) ==
-		   (iova & PAGE_MASK))) {
-		*ret_pa = entry->pa + (iova & ~PAGE_MASK);
-	} else {
-		rc = iotlb_miss(iotlb, iova, access, &at, NULL);
-		if (!rc)
-			*ret_pa = at.pa;
-	}
-	iotlb_leave(iotlb);
-	return rc;
+	if (unlikely(!iotlb_is_of(iotlb, dev, pasid)))
+		return translate_slow(dev, pasid, iova, access, ret_pa);
+	active = iotlb_go_in(iotlb);
+	if (unlikely(iotlb_barred(iotlb) || !iotlb_table_entry(iotlb, iova, which, &entry)))
+		return translate_slow(dev, pasid, iova, access, ret_pa);
+	*ret_pa = (entry & iotlb->leaf.address) | (iova & ~PAGE_MASK);
+	iotlb_go_out(iotlb, active);
+	return 0;
 }
 
 /* ---- atomics ---- */

@@ -20,7 +20,8 @@ struct dma_thread {
 	struct cds_list_head iotlbs;
 };
 
-__thread struct iotlb *iotlb_last __attribute__((tls_model("initial-exec")));
+struct iotlb iotlb_none;
+__thread struct iotlb *iotlb_last __attribute__((tls_model("initial-exec"))) = &iotlb_none;
 static __thread struct dma_thread *dma_thread __attribute__((tls_model("initial-exec")));
 
 /* Only for hearing of a thread's end; as with guarded copies, one per process must do. */
@@ -49,7 +50,7 @@ static void thread_free(void *data)
 	struct dma_thread *thread = data;
 	struct iotlb *iotlb, *next;
 
-	iotlb_last = NULL;
+	iotlb_last = &iotlb_none;
 	dma_thread = NULL;
 	cds_list_for_each_entry_safe(iotlb, next, &thread->iotlbs, thread_node)
 		iotlb_free(iotlb);
@@ -93,7 +94,7 @@ static void thread_sweep(struct dma_thread *thread)
 			if (thread->table[i] == iotlb)
 				thread->table[i] = NULL;
 		if (iotlb_last == iotlb)
-			iotlb_last = NULL;
+			iotlb_last = &iotlb_none;
 		iotlb_free(iotlb);
 	}
 }
@@ -110,7 +111,8 @@ static struct iotlb *iotlb_alloc(struct device *dev, ioasid_t pasid)
 	memset(iotlb, 0, sizeof(*iotlb));
 	atomic_init(&iotlb->dev, dev);
 	iotlb->pasid = pasid;
-	iotlb->fenced = asym_fence_setup();
+	atomic_init(&iotlb->gate, asym_fence_setup() ? IOTLB_FENCED : 0);
+	iotlb->generation = 1;
 	iotlb->dma = dev->dma;
 	for (int i = 0; i < IOTLB_ENTRIES; i++)
 		iotlb_entry_clear(&iotlb->entries[i]);
@@ -123,18 +125,12 @@ static struct iotlb *iotlb_alloc(struct device *dev, ioasid_t pasid)
 	return iotlb;
 }
 
-static bool iotlb_is(const struct iotlb *iotlb, const struct device *dev, ioasid_t pasid)
-{
-	return atomic_load_explicit(&iotlb->dev, memory_order_relaxed) == dev &&
-	       iotlb->pasid == pasid;
-}
-
 static struct iotlb *thread_search(struct dma_thread *thread, struct device *dev, ioasid_t pasid)
 {
 	struct iotlb *iotlb;
 
 	cds_list_for_each_entry(iotlb, &thread->iotlbs, thread_node)
-		if (iotlb_is(iotlb, dev, pasid))
+		if (iotlb_is_of(iotlb, dev, pasid))
 			return iotlb;
 	thread_sweep(thread);
 	iotlb = iotlb_alloc(dev, pasid);
@@ -154,7 +150,7 @@ struct iotlb *iotlb_find(struct device *dev, ioasid_t pasid)
 	if (!thread)
 		return NULL;
 	slot = &thread->table[(((uintptr_t)dev >> 6) * 31 + pasid) % THREAD_TABLE];
-	if (!*slot || !iotlb_is(*slot, dev, pasid)) {
+	if (!*slot || !iotlb_is_of(*slot, dev, pasid)) {
 		struct iotlb *iotlb = thread_search(thread, dev, pasid);
 
 		if (!iotlb)
@@ -217,6 +213,7 @@ static int iotlb_link_domain(struct iotlb *iotlb, struct iommu_domain *domain)
 		return rc;
 	iotlb->domain = domain;
 	iotlb->sys = iotlb->dma->sys;
+	iotlb->phys_host = ((const struct mem_space_front *)iotlb->sys->mem)->phys_host;
 	iotlb->binds++;
 	link_add(&iotlb->links[0], own);
 	if (parents)
@@ -317,6 +314,23 @@ static void iotlb_fill(struct iotlb *iotlb, u64 iova, const struct iommu_xlat *x
 	entry->run = xlat_run(x, iova) + off;
 }
 
+static void iotlb_fill_table(struct iotlb *iotlb, u64 iova, const struct iommu_xlat *x)
+{
+	struct iotlb_table *t = &iotlb->tables[(iova >> IOTLB_TABLE_SHIFT) % IOTLB_TABLES];
+
+	/* Checked, each access comes to the slow path. */
+	if (!x->table || unlikely(iotlb->sys->check))
+		return;
+	if (unlikely(iotlb->leaf_from != x->leaf)) {
+		for (int i = 0; i < IOTLB_TABLES; i++)
+			iotlb->tables[i].tag = 0;
+		iotlb->leaf = *x->leaf;
+		iotlb->leaf_from = x->leaf;
+	}
+	t->table = x->table;
+	t->tag = (iova & IOTLB_TABLE_MASK) | iotlb->generation;
+}
+
 void iotlb_resolve(struct iotlb *iotlb, u64 iova, struct dma_at *at)
 {
 	struct iotlb_entry *entry = iotlb_slot(iotlb, iova);
@@ -345,6 +359,7 @@ static void iotlb_answer(struct iotlb *iotlb, u64 iova, const struct iommu_xlat 
 	at->prot = x->prot;
 	at->host = IOTLB_UNKNOWN;
 	/* Smaller entries than a CPU page are walked each time. */
+	iotlb_fill_table(iotlb, iova, x);
 	if (likely(x->lg2 >= PAGE_SHIFT))
 		iotlb_fill(iotlb, iova, x);
 }
@@ -402,6 +417,7 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 		}
 	}
 	x.stage2 = false;
+	x.table = NULL;
 	reason = domain_walk(iotlb->domain, iova, access, &x);
 	iotlb_count(&iotlb->walks);
 	if (unlikely(iotlb->sys->check) && iotlb_checked_hit(iotlb, iova, access, reason, &x, at))
@@ -412,15 +428,19 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 	return 0;
 }
 
-void iotlb_enter_closed(struct iotlb *iotlb)
+void iotlb_enter_barred(struct iotlb *iotlb)
 {
 	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
 
-	do {
+	for (;;) {
+		u32 gate = atomic_load_explicit(&iotlb->gate, memory_order_relaxed);
+
+		asym_fence_light(gate & IOTLB_FENCED);
+		if (!(atomic_load_explicit(&iotlb->gate, memory_order_acquire) & ~IOTLB_FENCED))
+			return;
 		atomic_store_explicit(&iotlb->active, active - 1, memory_order_release);
-		while (atomic_load_explicit(&iotlb->gate, memory_order_acquire))
+		while (atomic_load_explicit(&iotlb->gate, memory_order_acquire) & ~IOTLB_FENCED)
 			sched_yield();
 		atomic_store_explicit(&iotlb->active, active, memory_order_relaxed);
-		asym_fence_light(iotlb->fenced);
-	} while (atomic_load_explicit(&iotlb->gate, memory_order_acquire));
+	}
 }

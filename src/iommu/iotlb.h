@@ -20,6 +20,12 @@
  * So that an idle device costs an unmap nothing, a cache that was not used since the last
  * invalidation is emptied and no longer counted in the domain's nwarm; with nwarm 0 there is
  * nothing to do.  Its thread's next access misses, and counts it again before it walks.
+ *
+ * Where a model says how its last-level tables are read (struct iommu_xlat), a cache also has
+ * where those tables are, as the paging-structure caches of hardware have.  They are asked
+ * first: a random access among many pages is then a look here and a load of the table's entry.
+ * What is invalidated is forgotten with all tables (by a number that is part of their tags), unless
+ * it is said that no table was taken out.
  */
 #ifndef IOMMU_IOTLB_H
 #define IOMMU_IOTLB_H
@@ -31,6 +37,9 @@
 #include "iommu/dma.h"
 
 #define IOTLB_ENTRIES 64
+#define IOTLB_TABLES  1024
+#define IOTLB_TABLE_SHIFT 21 /* a table is the last level of 2 MiB */
+#define IOTLB_TABLE_MASK  (~(BIT_ULL(IOTLB_TABLE_SHIFT) - 1))
 #define IOTLB_NONE    1ULL /* no tag is this: tags are page addresses */
 #define IOTLB_UNKNOWN ((u8 *)1) /* a host pointer nobody has asked for yet */
 #define IOTLB_LG2     63ULL
@@ -56,6 +65,15 @@ struct iotlb_entry {
 	u64 run;
 };
 
+/**
+ * struct iotlb_table - where the last-level table of 2 MiB is; all of it the owner's
+ * @tag: their address, and in the bits below the iotlb's generation when it was found
+ */
+struct iotlb_table {
+	u64 tag;
+	const u64 *table;
+};
+
 struct iotlb;
 
 /**
@@ -74,34 +92,40 @@ struct iotlb_link {
 /**
  * struct iotlb - one thread's cache for one device and PASID
  * @dev, @pasid: whose; @dev is compared, never followed; NULL once it is gone
- * @fenced: light fences are real ones
  * @active: odd: the owner is inside; half of it is how often it was
+ * @generation: tags of tables that have another one are void; never 0; changed like @domain
+ * @leaf: how entries of tables are read; the owner's, like @leaf_from, whose copy it is
+ * @phys_host: of the space (mem_phys_host()); changed like @domain
  * @walks: counted by the owner
  * @domain, @sys: what it holds translations of; changed while @linked is false or the owner is kept out
  * @linked: usable: @domain is what is attached; under dma->lock, read by the owner
  * @binds: how often it was linked; the owner's
  * @dma: of the device, counted
  * @dev_node: in dma->iotlbs, under dma->lock; @thread_node: the owner's
- * @gate: how many want the owner to stay out
+ * @gate: how many want the owner to stay out; and IOTLB_FENCED
  * @seq: how often that was, for what outlives a stay inside
  */
 /*
  * Lines of a cache are kept apart by padding, not by an alignment of the type: list macros make
  * a pointer to it of a list's head, which has none.
  */
-#define IOTLB_PAD_OWN 16
+#define IOTLB_PAD_OWN	 16
 #define IOTLB_PAD_THEIRS 24
+#define IOTLB_FENCED	 BIT_ULL(31) /* light fences are real ones */
 
 struct iotlb {
 	_Atomic(const struct device *) dev;
 	ioasid_t pasid;
-	bool fenced;
 	_Atomic u64 active;
+	u64 generation;
+	_Atomic uintptr_t *phys_host;
+	struct iommu_leaf_bits leaf;
+	const struct iommu_leaf_bits *leaf_from;
 	_Atomic u64 walks;
 	struct iommu_domain *domain;
 	struct dma_system *sys;
 
-	char own_line[IOTLB_PAD_OWN];
+	char own_lines[IOTLB_PAD_OWN];
 	_Atomic u32 gate;
 	_Atomic u64 seq;
 	_Atomic bool linked;
@@ -113,6 +137,7 @@ struct iotlb {
 
 	char their_line[IOTLB_PAD_THEIRS];
 	struct iotlb_entry entries[IOTLB_ENTRIES];
+	struct iotlb_table tables[IOTLB_TABLES];
 };
 
 static_assert(offsetof(struct iotlb, gate) % 64 == 0, "a cache line of its owner's");
@@ -217,32 +242,60 @@ struct dma_at {
 /* ---- finding one's cache ---- */
 
 extern __thread struct iotlb *iotlb_last __attribute__((tls_model("initial-exec")));
+/* Of no device: what iotlb_last is when there is none. */
+extern struct iotlb iotlb_none;
 
 /** iotlb_find() - the calling thread's cache; NULL without memory, or for a device behind no IOMMU */
 struct iotlb *iotlb_find(struct device *dev, ioasid_t pasid);
+
+static inline bool iotlb_is_of(const struct iotlb *iotlb, const struct device *dev, ioasid_t pasid)
+{
+	return atomic_load_explicit(&iotlb->dev, memory_order_relaxed) == dev &&
+	       iotlb->pasid == pasid;
+}
 
 static inline struct iotlb *iotlb_get(struct device *dev, ioasid_t pasid)
 {
 	struct iotlb *iotlb = iotlb_last;
 
-	if (likely(iotlb && iotlb->dev == dev && iotlb->pasid == pasid))
-		return iotlb;
-	return iotlb_find(dev, pasid);
+	return likely(iotlb_is_of(iotlb, dev, pasid)) ? iotlb : iotlb_find(dev, pasid);
 }
 
 /* ---- inside ---- */
 
-/** iotlb_enter_closed() - go out, wait for the gate, be inside */
-void iotlb_enter_closed(struct iotlb *iotlb);
-
-static inline void iotlb_enter(struct iotlb *iotlb)
+/*
+ * Say so; nothing may be done inside before iotlb_barred() was asked.
+ * Return: what to go out with.
+ */
+static inline u64 iotlb_go_in(struct iotlb *iotlb)
 {
 	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
 
 	atomic_store_explicit(&iotlb->active, active + 1, memory_order_relaxed);
-	asym_fence_light(iotlb->fenced);
-	if (unlikely(atomic_load_explicit(&iotlb->gate, memory_order_acquire)))
-		iotlb_enter_closed(iotlb);
+	asym_fence_light(false);
+	return active;
+}
+
+/* The gate is closed, or a real fence is needed before one may ask: iotlb_enter_barred(). */
+static inline bool iotlb_barred(const struct iotlb *iotlb)
+{
+	return atomic_load_explicit(&iotlb->gate, memory_order_acquire);
+}
+
+/* Without reading what iotlb_go_in() has just written: that would be waited for. */
+static inline void iotlb_go_out(struct iotlb *iotlb, u64 active)
+{
+	atomic_store_explicit(&iotlb->active, active + 2, memory_order_release);
+}
+
+/** iotlb_enter_barred() - be inside when the gate is open; @iotlb has gone in */
+void iotlb_enter_barred(struct iotlb *iotlb);
+
+static inline void iotlb_enter(struct iotlb *iotlb)
+{
+	iotlb_go_in(iotlb);
+	if (unlikely(iotlb_barred(iotlb)))
+		iotlb_enter_barred(iotlb);
 }
 
 static inline void iotlb_leave(struct iotlb *iotlb)
@@ -258,6 +311,13 @@ static inline void iotlb_pause(struct iotlb *iotlb)
 	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
 
 	atomic_store_explicit(&iotlb->active, active - 1, memory_order_release);
+}
+
+/* The same, by the thread whose short way did not work: perhaps it is inside, perhaps not. */
+static inline void iotlb_back_out(struct iotlb *iotlb)
+{
+	if (atomic_load_explicit(&iotlb->active, memory_order_relaxed) & 1)
+		iotlb_pause(iotlb);
 }
 
 /** iotlb_lookups() - how often the owner was inside, each time for one translation */
@@ -296,6 +356,36 @@ static inline struct iotlb_entry *iotlb_slot(struct iotlb *iotlb, u64 iova)
 }
 
 /**
+ * iotlb_table_entry() - the entry of the tables that translates @iova, as they are now; inside
+ * Return: false: not known, or it does not say yes to this access.
+ */
+static inline bool iotlb_table_entry(struct iotlb *iotlb, u64 iova, int which, u64 *ret)
+{
+	const struct iotlb_table *t = &iotlb->tables[(iova >> IOTLB_TABLE_SHIFT) % IOTLB_TABLES];
+
+	if (t->tag != ((iova & IOTLB_TABLE_MASK) | iotlb->generation))
+		return false;
+	*ret = __atomic_load_n(&t->table[(iova >> PAGE_SHIFT) % 512], __ATOMIC_ACQUIRE);
+	return (*ret & iotlb->leaf.mask[which]) == iotlb->leaf.want[which];
+}
+
+static inline void iotlb_table_at(const struct iotlb *iotlb, u64 iova, u64 entry, int which,
+				  struct dma_at *at)
+{
+	const struct iommu_leaf_bits *leaf = &iotlb->leaf;
+	u64 off = iova & ~PAGE_MASK;
+
+	at->pa = (entry & leaf->address) | off;
+	at->run = PAGE_SIZE - off;
+	at->prot = IOMMU_READ;
+	if (which == IOTLB_WRITE || (entry & leaf->mask[IOTLB_WRITE]) == leaf->want[IOTLB_WRITE])
+		at->prot |= IOMMU_WRITE;
+	at->host = mem_phys_host(iotlb->phys_host, at->pa);
+	if (unlikely(!at->host))
+		at->host = IOTLB_UNKNOWN;
+}
+
+/**
  * iotlb_lookup() - where @iova is; inside
  * @which: IOTLB_READ or IOTLB_WRITE
  * Return: 0 or the errno; *@fault then says why
@@ -304,8 +394,12 @@ static inline int iotlb_lookup(struct iotlb *iotlb, u64 iova, int which, struct 
 			       struct iommufd_dma_fault *fault)
 {
 	struct iotlb_entry *entry = iotlb_slot(iotlb, iova);
-	u64 off = iova & ~PAGE_MASK;
+	u64 off = iova & ~PAGE_MASK, word;
 
+	if (iotlb_table_entry(iotlb, iova, which, &word)) {
+		iotlb_table_at(iotlb, iova, word, which, at);
+		return 0;
+	}
 	if (unlikely(atomic_load_explicit(&entry->tag[which], memory_order_relaxed) !=
 		     (iova & PAGE_MASK)))
 		return iotlb_miss(iotlb, iova, which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, at,
@@ -331,7 +425,7 @@ static inline struct iommu_domain_dma *domain_dma(struct iommu_domain *domain)
 
 /** iotlb_unlink() - out of its domains' lists; dma->lock held, the owner outside or itself */
 void iotlb_unlink(struct iotlb *iotlb);
-/** iotlb_clear() - drop all entries */
+/** iotlb_clear() - drop all entries, and tables */
 void iotlb_clear(struct iotlb *iotlb);
 /** iotlb_entry_clear() - drop one; by anybody */
 static inline void iotlb_entry_clear(struct iotlb_entry *entry)

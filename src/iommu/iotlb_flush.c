@@ -86,8 +86,18 @@ static void iotlb_wait(struct iotlb *iotlb)
 			sched_yield();
 }
 
+static void iotlb_forget_tables(struct iotlb *iotlb)
+{
+	if (likely(++iotlb->generation < BIT_ULL(IOTLB_TABLE_SHIFT)))
+		return;
+	for (int i = 0; i < IOTLB_TABLES; i++)
+		iotlb->tables[i].tag = 0;
+	iotlb->generation = 1;
+}
+
 void iotlb_clear(struct iotlb *iotlb)
 {
+	iotlb_forget_tables(iotlb);
 	for (int i = 0; i < IOTLB_ENTRIES; i++)
 		iotlb_entry_clear(&iotlb->entries[i]);
 }
@@ -100,16 +110,26 @@ static bool key_matches(u64 key, u64 first, u64 last)
 	return key != IOTLB_NONE && page <= last && (page | mask) >= first;
 }
 
+/**
+ * enum flush_what - what is to be dropped
+ * @FLUSH_PAGES: translations; tables are what they were
+ * @FLUSH_ALL: these, and what is known of tables
+ * @FLUSH_POINTERS: tables, and how to reach memory without asking where it is
+ */
+enum flush_what { FLUSH_PAGES, FLUSH_ALL, FLUSH_POINTERS };
+
 /* A part of an entry of the tables is all of it. */
-static void iotlb_drop_range(struct iotlb *iotlb, u64 first, u64 last, bool pointers_only)
+static void iotlb_drop_range(struct iotlb *iotlb, u64 first, u64 last, enum flush_what what)
 {
+	if (what != FLUSH_PAGES)
+		iotlb_forget_tables(iotlb);
 	for (int i = 0; i < IOTLB_ENTRIES; i++) {
 		struct iotlb_entry *entry = &iotlb->entries[i];
 
 		if (!key_matches(atomic_load_explicit(&entry->key, memory_order_relaxed), first,
 				 last))
 			continue;
-		if (pointers_only)
+		if (what == FLUSH_POINTERS)
 			atomic_store_explicit(&entry->host, 0, memory_order_relaxed);
 		else
 			iotlb_entry_clear(entry);
@@ -158,7 +178,7 @@ static bool link_is_idle(struct iotlb_link *link)
 	return idle;
 }
 
-static void dd_flush_iotlbs(struct iommu_domain_dma *dd, u64 first, u64 last, bool pointers_only)
+static void dd_flush_iotlbs(struct iommu_domain_dma *dd, u64 first, u64 last, enum flush_what what)
 	 __must_hold(&dd->lock)
 {
 	struct iotlb_link *link;
@@ -178,19 +198,19 @@ static void dd_flush_iotlbs(struct iommu_domain_dma *dd, u64 first, u64 last, bo
 			iotlb_clear(link->iotlb);
 		} else {
 			iotlb_drop_range(link->iotlb, all ? 0 : first, all ? UINT64_MAX : last,
-					 pointers_only);
+					 what);
 		}
 		iotlb_open(link->iotlb);
 	}
 }
 
-static void dd_flush(struct iommu_domain_dma *dd, u64 first, u64 last, bool pointers_only)
+static void dd_flush(struct iommu_domain_dma *dd, u64 first, u64 last, enum flush_what what)
 {
 	mutex_lock(&dd->lock);
 	atomic_fetch_add_explicit(&dd->flushes, 1, memory_order_relaxed);
 	dd->flush_first = first;
 	dd->flush_last = last;
-	dd_flush_iotlbs(dd, first, last, pointers_only);
+	dd_flush_iotlbs(dd, first, last, what);
 	dma_drop_grants(dd, first, last);
 	dma_wait_borrows(dd, first, last, NULL, 0);
 	mutex_unlock(&dd->lock);
@@ -211,7 +231,15 @@ void iommufd_iotlb_flush(struct iommu_domain *domain, u64 first, u64 last)
 	struct iommu_domain_dma *dd = domain_used(domain);
 
 	if (unlikely(dd != NULL))
-		dd_flush(dd, first, last, false);
+		dd_flush(dd, first, last, FLUSH_ALL);
+}
+
+void iommufd_iotlb_flush_pages(struct iommu_domain *domain, u64 first, u64 last)
+{
+	struct iommu_domain_dma *dd = domain_used(domain);
+
+	if (unlikely(dd != NULL))
+		dd_flush(dd, first, last, FLUSH_PAGES);
 }
 
 u64 iommu_dma_sync_begin(struct iommu_domain *domain)
@@ -233,7 +261,7 @@ void iommu_dma_sync_end(struct iommu_domain *domain, u64 first, u64 last, u64 be
 		  dd->flush_first <= first && dd->flush_last >= last;
 	mutex_unlock(&dd->lock);
 	if (!flushed)
-		dd_flush(dd, first, last, true);
+		dd_flush(dd, first, last, FLUSH_POINTERS);
 }
 
 /* ---- by device ---- */

@@ -19,6 +19,8 @@
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
 
+#include <stdatomic.h>
+
 #include "base/types.h"
 #include "base/log.h"
 
@@ -155,7 +157,23 @@ void mem_frames_free(struct mem_space *space, void *ptr, u64 pa, unsigned int lg
 /* How struct mem_space begins, so that the next function needs no call. */
 struct mem_space_front {
 	uintptr_t *frame_host; /* host address of each GiB of physical space that holds frames */
+	_Atomic uintptr_t *phys_host; /* and of each that is memory in one piece; else 0 */
 };
+
+/**
+ * mem_phys_host() - mem_phys_ptr() of a whole page, where it is but a load
+ * @phys_host: of struct mem_space_front, of the space
+ * Return: NULL also where mem_phys_ptr() knows better.
+ */
+static inline u8 *mem_phys_host(_Atomic uintptr_t *phys_host, u64 pa)
+{
+	uintptr_t host;
+
+	if (unlikely(pa >> MEM_PHYS_BITS))
+		return NULL;
+	host = atomic_load_explicit(&phys_host[pa >> MEM_WINDOW_SHIFT], memory_order_relaxed);
+	return likely(host) ? (u8 *)(host + (pa & ((1UL << MEM_WINDOW_SHIFT) - 1))) : NULL;
+}
 
 /** mem_frames_ptr() - pointer of a pa that mem_frames_alloc() returned; fast, no checks */
 static inline void *mem_frames_ptr(struct mem_space *space, u64 pa)

@@ -68,12 +68,17 @@ int mem_space_create(enum iommufd_frame_policy policy, const struct log_sink *lo
 	space->front.frame_host = map_zeroed(MEM_WINDOWS * sizeof(uintptr_t));
 	if (!space->front.frame_host)
 		goto err_unmap_windows;
+	space->front.phys_host = map_zeroed(MEM_WINDOWS * sizeof(uintptr_t));
+	if (!space->front.phys_host)
+		goto err_unmap_frame_host;
 	rc = frame_pool_create(space, &space->frames);
 	if (rc)
-		goto err_unmap_host;
+		goto err_unmap_phys_host;
 	*ret_space = space;
 	return 0;
-err_unmap_host:
+err_unmap_phys_host:
+	munmap(space->front.phys_host, MEM_WINDOWS * sizeof(uintptr_t));
+err_unmap_frame_host:
 	munmap(space->front.frame_host, MEM_WINDOWS * sizeof(uintptr_t));
 err_unmap_windows:
 	munmap(space->windows, MEM_WINDOWS * sizeof(*space->windows));
@@ -100,6 +105,7 @@ void mem_space_destroy(struct mem_space *space)
 		space->free_windows = window->next_free;
 		free(window);
 	}
+	munmap(space->front.phys_host, MEM_WINDOWS * sizeof(uintptr_t));
 	munmap(space->front.frame_host, MEM_WINDOWS * sizeof(uintptr_t));
 	munmap(space->windows, MEM_WINDOWS * sizeof(*space->windows));
 	mutex_destroy(&space->lock);
@@ -229,6 +235,9 @@ static void window_publish(struct mem_window *window, u32 slot, u64 refs, u64 ho
 	/* Pairs with window_get_phys(), which may have an old pointer to this struct. */
 	atomic_store_explicit(&window->refs, refs + holds, memory_order_release);
 	atomic_store_explicit(&space->windows[slot], window, memory_order_release);
+	if (window->direct && layout_is_linear(&window->layout))
+		atomic_store_explicit(&space->front.phys_host[slot], window->host,
+				      memory_order_release);
 }
 
 static int window_create(struct mem_backing *backing, u64 section, u64 refs,
@@ -290,6 +299,8 @@ static void window_retire(struct mem_window *window, struct trash *trash)
 	struct mem_backing *backing = window->backing;
 	struct mem_space *space = backing->space;
 
+	atomic_store_explicit(&space->front.phys_host[window->pa >> MEM_WINDOW_SHIFT], 0,
+			      memory_order_relaxed);
 	atomic_store_explicit(&space->windows[window->pa >> MEM_WINDOW_SHIFT], NULL,
 			      memory_order_release);
 	cds_hlist_del(&window->hash_node);

@@ -74,9 +74,12 @@ void pt_domain_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather
 	struct pt_domain *pdom = to_pt_domain(domain);
 	struct pt_gather tables = domain_gather(pdom, gather);
 
-	iommufd_iotlb_flush(domain, gather->start, gather->end);
-	if (pt_gather_empty(&tables))
+	/* What pt/ takes out while it unmaps is empty; what joining takes out is not. */
+	if (pt_gather_empty(&tables) && !pdom->precise) {
+		iommufd_iotlb_flush_pages(domain, gather->start, gather->end);
 		return;
+	}
+	iommufd_iotlb_flush(domain, gather->start, gather->end);
 	write_lock(&pdom->walkers);
 	pt_gather_free(&tables);
 	write_unlock(&pdom->walkers);

@@ -9,6 +9,7 @@
  *   fmt_table_mark()  at->entry, of a table, as a walk leaves it behind
  *   fmt_leaf()        judge rights; the entry as this access leaves it
  *   fmt_is_dirty()    a write through this leaf needs no mark (any more)
+ *   WALK_LEAF_BITS()  optional: how to read last-level tables without a walk (struct iommu_xlat)
  *
  * Each reports faults in the order its hardware does.  All that may be marked is
  * judged before: a walk that ends in a fault at a leaf has not touched the leaf.
@@ -29,6 +30,7 @@ static inline __attribute__((always_inline)) enum walk_reason walk_once(const st
 	for (;;) {
 		at->entry_pa = at->table + fmt_index(cfg, at, addr) * sizeof(u64);
 		at->loads++;
+		at->above = at->rights;
 		if (unlikely(walk_load(mem, at)))
 			return WALK_FETCH;
 		reason = fmt_entry(cfg, addr, at);
@@ -54,8 +56,26 @@ static inline __attribute__((always_inline)) enum walk_reason walk_once(const st
 	return reason;
 }
 
-static inline enum iommu_xlat_fault walk_end(const struct walk_at *at, enum walk_reason reason,
-					     u64 addr, struct walk_result *ret)
+#ifndef WALK_LEAF_BITS
+#define WALK_LEAF_BITS(cfg) ((const struct iommu_leaf_bits *)NULL)
+#endif
+
+/* The table of the leaf, if what is above it allows all that can be asked. */
+static inline void walk_table(const struct walk_cfg *cfg, const struct walk_at *at,
+			      struct iommu_xlat *xlat)
+{
+	const u32 all = IOMMU_READ | IOMMU_WRITE;
+
+	if (at->level || !at->word || (at->above & all) != all)
+		return;
+	xlat->leaf = WALK_LEAF_BITS(cfg);
+	if (xlat->leaf)
+		xlat->table = (const u64 *)ALIGN_DOWN((uintptr_t)at->word, PAGE_SIZE);
+}
+
+static inline enum iommu_xlat_fault walk_end(const struct walk_cfg *cfg, const struct walk_at *at,
+					     enum walk_reason reason, u64 addr,
+					     struct walk_result *ret)
 {
 	*ret = (struct walk_result){
 		.reason = reason,
@@ -75,6 +95,7 @@ static inline enum iommu_xlat_fault walk_end(const struct walk_at *at, enum walk
 	ret->xlat.dirty = at->dirty;
 	ret->exec = at->rights & WALK_EXEC;
 	ret->user = at->rights & RIGHT_USER;
+	walk_table(cfg, at, &ret->xlat);
 	return IOMMU_XLAT_OK;
 }
 
@@ -102,7 +123,7 @@ walk_again(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr, u32
 	}
 	if (tries == WALK_TRIES && (reason == WALK_NOT_PRESENT || reason == WALK_CHANGED))
 		reason = WALK_BUSY;
-	return walk_end(&at, reason, addr, ret);
+	return walk_end(cfg, &at, reason, addr, ret);
 }
 
 enum iommu_xlat_fault WALK_FN(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr,
@@ -114,5 +135,5 @@ enum iommu_xlat_fault WALK_FN(const struct walk_cfg *cfg, const struct walk_mem 
 	reason = walk_once(cfg, mem, addr, access, &at);
 	if (unlikely(reason))
 		return walk_again(cfg, mem, addr, access, at, reason, ret);
-	return walk_end(&at, WALK_OK, addr, ret);
+	return walk_end(cfg, &at, WALK_OK, addr, ret);
 }

@@ -153,5 +153,35 @@ static inline bool fmt_is_dirty(const struct walk_cfg *cfg, u64 entry)
 	return !(cfg->flags & WALK_DIRTY) || entry & AMD_D;
 }
 
+/* A plain leaf of the last level, with the marks it would get. */
+#define AMD_LEAF_BITS(marks)                                                                       \
+	{                                                                                          \
+		.address = AMD_ADDRESS,                                                            \
+		.mask = {AMD_PLAIN | AMD_RIGHTS(IOMMU_READ) | ((marks) & AMD_A),                   \
+			 AMD_PLAIN | AMD_RIGHTS(3) | (marks)},                                     \
+		.want = {AMD_PR | AMD_RIGHTS(IOMMU_READ) | ((marks) & AMD_A),                      \
+			 AMD_PR | AMD_RIGHTS(3) | (marks)},                                        \
+	}
+#define AMD_PLAIN	   (AMD_PR | AMD_NEXT | AMD_RSVD)
+#define AMD_RIGHTS(rights) ((u64)(rights) << AMD_IR_SHIFT)
+
+static inline const struct iommu_leaf_bits *amd_leaf_bits(const struct walk_cfg *cfg)
+{
+	static const struct iommu_leaf_bits plain = AMD_LEAF_BITS(0ULL);
+	static const struct iommu_leaf_bits marked = AMD_LEAF_BITS(AMD_A | AMD_D);
+
+	if (cfg->out_lg2 || (cfg->in_lg2 && cfg->in_lg2 < amd_item_lg2(1)))
+		return NULL;
+	switch (cfg->flags & (WALK_ACCESSED | WALK_DIRTY)) {
+	case 0:
+		return &plain;
+	case WALK_ACCESSED | WALK_DIRTY:
+		return &marked;
+	default:
+		return NULL;
+	}
+}
+
+#define WALK_LEAF_BITS amd_leaf_bits
 #define WALK_FN walk_amdv1
 #include "walk/walk_algo.h"

@@ -27,6 +27,8 @@
  * @next: level of that table
  * @dirty: a write needs no mark (any more)
  * @window, @host: the GiB of physical space the last frame was in, and where it is
+ * @word: the entry in a frame, or NULL
+ * @above: @rights before the last entry
  */
 struct walk_at {
 	u64 table;
@@ -37,11 +39,13 @@ struct walk_at {
 	u32 next;
 	u32 lg2;
 	u32 rights;
+	u32 above;
 	u32 loads;
 	bool leaf;
 	bool dirty;
 	u64 window;
 	uintptr_t host;
+	_Atomic u64 *word;
 };
 
 typedef enum iommu_xlat_fault walk_fn(const struct walk_cfg *cfg, const struct walk_mem *mem,
@@ -77,6 +81,7 @@ static inline __attribute__((always_inline)) int walk_load(const struct walk_mem
 	u64 entry = 0;
 	int rc = 0;
 
+	at->word = word;
 	if (likely(word))
 		entry = atomic_load_explicit(word, memory_order_acquire);
 	else

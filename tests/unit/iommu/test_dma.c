@@ -348,6 +348,104 @@ static void test_counters_count(void **state)
 	munmap(memory, 2 * PAGE);
 }
 
+#define TABLE (2 * MIB)
+
+static void assert_reads(u64 iova, u64 want)
+{
+	u64 value = 0;
+
+	assert_int_equal(read8(iova, &value, NULL), 0);
+	assert_int_equal(value, want);
+}
+
+static void assert_gone(u64 iova)
+{
+	u64 value;
+
+	assert_int_equal(read8(iova, &value, NULL), -EFAULT);
+	assert_int_equal(iommufd_dma_translate(rig.dev, 0, iova, IOMMU_READ, &value), -EFAULT);
+}
+
+/* Scattered frames: each 2 MiB are 512 entries, in a table of their own. */
+static void test_a_table_that_was_freed_is_not_read(void **state)
+{
+	u64 *memory = pages_alloc(2 * TABLE);
+
+	rig_attach(&rig, IOMMU_NO_PASID);
+	for (u64 i = 0; i < 2 * TABLE / 8; i++)
+		memory[i] = i;
+	for (u64 round = 0; round < 4; round++) {
+		u64 here = BASE + round * TABLE, there = BASE + (8 - round) * TABLE;
+
+		rig_map(&rig, here, memory, TABLE, RW);
+		assert_reads(here, 0);
+		assert_reads(here + TABLE - 8, TABLE / 8 - 1);
+		assert_int_equal(rig_unmap(&rig, here, TABLE), 0);
+		assert_gone(here);
+		/* Frees are used again at once: this is what was the other's table. */
+		rig_map(&rig, there, memory + TABLE / 8, TABLE, RW);
+		assert_reads(there, TABLE / 8);
+		assert_gone(here);
+		assert_gone(here + TABLE - 8);
+		assert_int_equal(rig_unmap(&rig, there, TABLE), 0);
+	}
+	munmap(memory, 2 * TABLE);
+}
+
+/* Pages come and go in a table that stays, and stays known. */
+static void test_pages_of_a_known_table_come_and_go(void **state)
+{
+	u64 *memory = pages_alloc(4 * PAGE);
+	struct iommufd_iotlb_counters before, after;
+
+	rig_attach(&rig, IOMMU_NO_PASID);
+	for (u64 i = 0; i < 4; i++) {
+		memory[i * PAGE / 8] = i;
+		rig_map(&rig, BASE + i * PAGE, memory + i * PAGE / 8, PAGE, i == 3 ? IOMMU_READ : RW);
+	}
+	assert_reads(BASE, 0);
+	iommufd_iotlb_counters(rig.dev, &before);
+	assert_reads(BASE + PAGE, 1);
+	assert_reads(BASE + 3 * PAGE, 3);
+	assert_int_equal(rig_unmap(&rig, BASE + PAGE, PAGE), 0);
+	assert_reads(BASE + 2 * PAGE, 2);
+	iommufd_iotlb_counters(rig.dev, &after);
+	assert_int_equal(after.walks, before.walks);
+	assert_gone(BASE + PAGE);
+	rig_map(&rig, BASE + PAGE, memory + 2 * PAGE / 8, PAGE, RW);
+	assert_reads(BASE + PAGE, 2);
+	assert_int_equal(iommufd_dma_write(rig.dev, 0, BASE + 3 * PAGE, memory, 8, NULL), -EACCES);
+	for (u64 i = 0; i < 4; i++)
+		assert_int_equal(rig_unmap(&rig, BASE + i * PAGE, PAGE), 0);
+	munmap(memory, 4 * PAGE);
+}
+
+/* A large entry takes the place of a table that was left empty; that is freed some time later. */
+static void test_a_large_entry_replaces_a_known_table(void **state)
+{
+	u64 *memory = pages_alloc(3 * TABLE);
+	u64 *large = (u64 *)(((uintptr_t)memory + TABLE - 1) & ~(TABLE - 1));
+
+	rig_attach(&rig, IOMMU_NO_PASID);
+	for (u64 i = 0; i < 2 * TABLE / 8; i++)
+		large[i] = i;
+	rig_map(&rig, BASE, large + 2 * PAGE / 8, PAGE, RW);
+	assert_reads(BASE, 2 * PAGE / 8);
+	assert_int_equal(rig_unmap(&rig, BASE, PAGE), 0);
+	rig_map(&rig, BASE, large, TABLE, RW);
+	assert_reads(BASE + 3 * PAGE, 3 * PAGE / 8);
+	for (u64 i = 1; i < 4; i++) {
+		/* The first unmap frees what the large entry replaced, the next map uses it. */
+		rig_map(&rig, BASE + i * TABLE, large + TABLE / 8, PAGE, RW);
+		assert_reads(BASE + i * TABLE, TABLE / 8);
+		assert_reads(BASE, 0);
+		assert_reads(BASE + 3 * PAGE, 3 * PAGE / 8);
+		assert_int_equal(rig_unmap(&rig, BASE + i * TABLE, PAGE), 0);
+		assert_gone(BASE + i * TABLE);
+	}
+	munmap(memory, 3 * TABLE);
+}
+
 static void test_an_idle_device_is_not_asked_any_more(void **state)
 {
 	u8 *memory = pages_alloc(2 * PAGE);
@@ -522,6 +620,10 @@ int main(void)
 		T(test_nothing_is_cached_beyond_unmap_detach_and_replace),
 		T(test_pasids_have_translations_of_their_own),
 		T(test_counters_count),
+		cmocka_unit_test_setup_teardown(test_a_table_that_was_freed_is_not_read,
+						setup_scattered, teardown),
+		T(test_pages_of_a_known_table_come_and_go),
+		T(test_a_large_entry_replaces_a_known_table),
 		T(test_an_idle_device_is_not_asked_any_more),
 		T(test_the_bitmap_is_the_set_of_pages_written),
 		T(test_mapped_pointers_are_the_memory),

@@ -334,7 +334,8 @@ static void test_a_migrated_copy_is_the_memory(void **state)
 	rig_track(&rig, true);
 	for (int i = 0; i < TRACKED; i++)
 		copy_page(copy, i);
-	for (int round = 0; round < ROUNDS / 10; round++)
+	for (int round = 0; round < ROUNDS / 10 || (!atomic_load(&done) && round < 100 * ROUNDS);
+	     round++)
 		copy_dirty(copy);
 	threads_end();
 	copy_dirty(copy);
