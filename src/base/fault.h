@@ -30,7 +30,19 @@ struct fault_state {
 
 extern __thread struct fault_state *fault_current __attribute__((tls_model("initial-exec")));
 
-/* Count one point of fault_current, which is not NULL; use fault_point(). */
+/**
+ * fault_named_set() - steps of one name are to fail, whoever takes them
+ * @name: as given to fault_point(); "*" any; copied, cut at 31 bytes
+ * @skip: so many of them still succeed; @count: so many fail then; 0: no more of this
+ * One such wish at a time for the whole process; it takes the place of the last.
+ */
+void fault_named_set(const char *name, u32 skip, u32 count);
+/** fault_named_left() - failures that are still to come, and how many there were */
+u32 fault_named_left(u64 *ret_injected);
+
+extern _Atomic bool fault_named_on;
+
+/* Count one point; use fault_point(). */
 bool fault_point_slow(const char *what);
 
 /**
@@ -42,7 +54,9 @@ bool fault_point_slow(const char *what);
  */
 static inline bool fault_point(const char *what)
 {
-	return unlikely(fault_current != NULL) && fault_point_slow(what);
+	return unlikely(fault_current != NULL ||
+			atomic_load_explicit(&fault_named_on, memory_order_relaxed)) &&
+	       fault_point_slow(what);
 }
 
 #endif

@@ -130,6 +130,27 @@ static void every_allocator_has_a_fault_point(void **test)
 	free(memory);
 }
 
+static void a_step_can_be_named_to_fail_for_everybody(void **test)
+{
+	u64 injected;
+
+	fault_named_set("pin", 1, 2);
+	assert_false(fault_point("alloc"));
+	assert_false(fault_point("pin"));
+	assert_true(fault_point("pin"));
+	assert_int_equal(fault_named_left(&injected), 1);
+	fault_current = &state;
+	assert_true(fault_point("pin"));
+	assert_false(fault_point("pin"));
+	assert_int_equal(fault_named_left(&injected), 0);
+	assert_int_equal(injected, 2);
+	assert_false(fault_named_on);
+	fault_named_set("*", 0, 1);
+	assert_true(fault_point("anything"));
+	fault_named_set("pin", 0, 0);
+	assert_false(fault_point("pin"));
+}
+
 #define counted(f) cmocka_unit_test_setup_teardown(f, state_reset, state_reset)
 
 int main(void)
@@ -139,6 +160,7 @@ int main(void)
 		counted(a_disarmed_state_only_counts),
 		counted(only_the_nth_point_fails_and_nth_reads_zero_then),
 		counted(a_state_can_be_armed_again),
+		counted(a_step_can_be_named_to_fail_for_everybody),
 		counted(the_state_belongs_to_one_thread),
 		counted(a_writer_at_the_same_time_never_makes_nth_wrap),
 		counted(every_allocator_has_a_fault_point),
