@@ -12,6 +12,7 @@
 #include "core/mmap.h"
 #include "core/object.h"
 #include "core/ucmd.h"
+#include "mem/task.h"
 
 static long ctx_file_ioctl(struct file *file, unsigned int cmd, u64 arg)
 {
@@ -151,9 +152,44 @@ int ctx_open(struct iommufd_system *system, unsigned int ctx_flags, int open_fla
 	CDS_INIT_LIST_HEAD(&ctx->sw_msi_list);
 	/* A program that believes in containers expects to pay as it did with them. */
 	ctx->account_mode = container ? MEM_ACCOUNT_MM : MEM_ACCOUNT_USER;
+	if (task_current && task_current->mm)
+		ctx->opener = mm_pid(task_current->mm);
 	mutex_lock(&system->lock);
+	ctx->number = 1;
+	/* The list is in their order. */
+	if (!cds_list_empty(&system->contexts))
+		ctx->number +=
+			cds_list_entry(system->contexts.prev, struct iommufd_ctx, node)->number;
 	cds_list_add_tail(&ctx->node, &system->contexts);
 	mutex_unlock(&system->lock);
 	*ret_ctx = ctx;
 	return 0;
+}
+
+/* A count of 0 means that the release has begun; it needs the lock we hold to free the memory. */
+static bool ctx_try_get(struct iommufd_ctx *ctx)
+{
+	u32 refs = atomic_load_explicit(&ctx->file.refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&ctx->file.refs, &refs, refs + 1,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+struct iommufd_ctx *ctx_next(struct iommufd_system *system, u32 number)
+{
+	struct iommufd_ctx *ctx, *found = NULL;
+
+	mutex_lock(&system->lock);
+	cds_list_for_each_entry(ctx, &system->contexts, node) {
+		if (ctx->number < number || !ctx_try_get(ctx))
+			continue;
+		found = ctx;
+		break;
+	}
+	mutex_unlock(&system->lock);
+	return found;
 }

@@ -21,6 +21,8 @@ struct mem_device;
 struct iommufd_ctx {
 	struct file file;                     /* the descriptor the program holds */
 	struct iommufd_system *system;        /* immutable */
+	u32 number;                           /* immutable; no other open context of the system has it */
+	pid_t opener;                         /* immutable; 0: unknown */
 	struct mutex objects_lock;            /* objects, vfio_ioas, id life */
 	struct idtable objects __guarded_by(&objects_lock);
 	u32 tombstones __guarded_by(&objects_lock);   /* ids taken for good */
@@ -60,6 +62,9 @@ static inline void ctx_put(struct iommufd_ctx *ctx)
 {
 	file_put(&ctx->file);
 }
+
+/** ctx_next() - the context with the lowest number from @number on, counted; NULL: none */
+struct iommufd_ctx *ctx_next(struct iommufd_system *system, u32 number);
 
 enum { CTX_OPEN_VFIO_CONTAINER = 1 << 0 }; /* opened as /dev/vfio/vfio: MM accounting */
 int ctx_open(struct iommufd_system *system, unsigned int ctx_flags, int open_flags,
