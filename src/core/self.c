@@ -136,6 +136,10 @@ static int open_file(struct iommufd_process *proc, const char *path, int open_fl
 	struct iommufd_ctx *ctx;
 	int rc;
 
+	/* A machine with devices has a container of its own. */
+	rc = tree_open(proc->system, path, open_flags, ret_file);
+	if (rc != -ENOENT)
+		return rc;
 	if (!strcmp(path, "/dev/vfio/vfio"))
 		ctx_flags = CTX_OPEN_VFIO_CONTAINER;
 	else if (strcmp(path, "/dev/iommu") != 0)

@@ -53,6 +53,7 @@ int iommufd_system_create(const struct iommufd_system_opts *opts,
 	if (rc)
 		goto err_free;
 	dma_system_init(&system->dma, system->mem, &system->log);
+	tree_init(&system->tree);
 	mutex_init(&system->lock);
 	CDS_INIT_LIST_HEAD(&system->contexts);
 	atomic_init(&system->temp_memory_limit, TEMP_MEMORY_LIMIT_DEFAULT);
@@ -108,6 +109,7 @@ void iommufd_system_destroy(struct iommufd_system *system)
 	models_destroy(system);
 	if (system->mock_destroy)
 		system->mock_destroy(system);
+	tree_fini(&system->tree);
 	dma_system_fini(&system->dma);
 	mem_space_destroy(system->mem);
 	mutex_destroy(&system->lock);

@@ -10,6 +10,7 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "core/tree.h"
 #include "iommu/dma.h"
 #include "mem/mem.h"
 
@@ -29,6 +30,7 @@ struct iommufd_system {
 	struct log_sink log;             /* immutable */
 	struct mem_space *mem;           /* immutable */
 	struct dma_system dma;
+	struct tree tree;                /* names of files; what is in it goes before the system does */
 	struct mutex lock;
 	struct cds_list_head contexts __guarded_by(&lock);
 	_Atomic u32 temp_memory_limit;   /* SET_TEMP_MEMORY_LIMIT; bytes */

@@ -32,6 +32,9 @@ enum tree_kind {
  * @target: of a link: its text; unchanged while it is added
  * @show: of an attribute: its bytes into @buf of TREE_TEXT_MAX; length or -errno.  Missing: not readable
  * @store: of an attribute: a write of @len bytes (NUL-terminated besides); 0 or -errno.  Missing: not writable
+ * @read_at, @write_at: of a binary attribute, instead of @show and @store: at most TREE_TEXT_MAX bytes from
+ *	position @pos on; how many, or -errno
+ * @size: of an attribute, as stat() shows it; 0: a page, as sysfs does
  * @constant: @show gives the same bytes each time
  * @node: in tree->entries, under tree->lock
  *
@@ -47,11 +50,14 @@ struct tree_entry {
 	const char *target;
 	ssize_t (*show)(struct tree_entry *entry, char *buf);
 	int (*store)(struct tree_entry *entry, const char *text, size_t len);
+	ssize_t (*read_at)(struct tree_entry *entry, void *buf, size_t len, u64 pos);
+	ssize_t (*write_at)(struct tree_entry *entry, const void *buf, size_t len, u64 pos);
+	u64 size;
 	bool constant;
 
 	struct cds_list_head node;
-	u32 users;     /* ops being run, under tree->lock */
-	bool removed;  /* likewise */
+	u32 users;  /* ops being run, under tree->lock */
+	bool added; /* likewise */
 };
 
 /**
@@ -69,12 +75,14 @@ struct tree_watcher {
  * struct tree - of one system
  * @watch_lock: outermost; adding and removing, one at a time
  * @lock: innermost; look-ups
+ * @files: open attributes
  */
 struct tree {
 	struct mutex watch_lock;
 	struct mutex lock;
 	pthread_cond_t idle; /* users of a removed entry became 0; with lock */
 	struct cds_list_head entries __guarded_by(&lock);
+	struct cds_list_head files __guarded_by(&lock);
 	struct tree_watcher *watcher __guarded_by(&watch_lock);
 };
 
@@ -84,7 +92,11 @@ void tree_fini(struct tree *tree);
 
 /** tree_add() - Return: 0, -EEXIST the path is taken */
 int tree_add(struct tree *tree, struct tree_entry *entry);
-/** tree_remove() - when it returns no op of it runs (but one that called this); idempotent */
+/**
+ * tree_remove() - when it returns no op of it runs (but one that called this, on this thread)
+ * Idempotent, also for one that was never added.
+ * Context: no lock that an op of it takes, and none at all that is held over tree_add().
+ */
 void tree_remove(struct tree *tree, struct tree_entry *entry);
 
 /** tree_watch() - one watcher; NULL ends it */
@@ -93,7 +105,7 @@ void tree_watch(struct tree *tree, struct tree_watcher *watcher);
 /**
  * tree_open() - open a node, or an attribute
  * @path: as it was added (the caller has resolved links)
- * An attribute is a file with a position: what show() gave at the first read, and each write is a
+ * An attribute is a file with a position: what show() gave when position 0 was read, and each write is a
  * store() of its own.
  * Return: 0, -ENOENT no such entry, -ENXIO a directory or link, -EACCES not readable or
  * writable so, -ENOMEM, the op's errno.
