@@ -74,8 +74,8 @@ void pt_domain_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather
 	struct pt_domain *pdom = to_pt_domain(domain);
 	struct pt_gather tables = domain_gather(pdom, gather);
 
-	/* What pt/ takes out while it unmaps is empty; what joining takes out is not. */
-	if (pt_gather_empty(&tables) && !pdom->precise) {
+	/* What pt/ takes out while it unmaps is empty: tables in use elsewhere stay. */
+	if (pt_gather_empty(&tables)) {
 		iommufd_iotlb_flush_pages(domain, gather->start, gather->end);
 		return;
 	}
@@ -118,11 +118,11 @@ int pt_domain_set_tracking(struct pt_domain *pdom, bool on, pt_domain_mark_fn ma
 		iommufd_iotlb_flush_all(&pdom->domain);
 		pt_fine_join(&pdom->fine, &tables);
 	}
-	if (pdom->precise) {
-		gather = (struct iommu_iotlb_gather){ .end = UINT64_MAX,
-						      .freelist = tables.tables };
-		pt_domain_iotlb_sync(&pdom->domain, &gather);
-	}
+	/* Of the tables, too: how their entries are to be read has changed. */
+	iommufd_iotlb_flush_all(&pdom->domain);
+	write_lock(&pdom->walkers);
+	pt_gather_free(&tables);
+	write_unlock(&pdom->walkers);
 	mutex_unlock(&pdom->fine.switching);
 	return rc;
 }
