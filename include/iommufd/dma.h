@@ -240,6 +240,20 @@ static inline void iommufd_iotlb_flush_all(struct iommu_domain *domain)
  */
 IOMMUFD_EXPORT void iommufd_iotlb_flush_pages(struct iommu_domain *domain, u64 first, u64 last);
 
+/**
+ * iommufd_iotlb_flush_tag() - of a nested domain, for a guest's invalidation: only where the
+ *	translation's tag is @tag in the bits of @mask
+ *
+ * Leaves alone what devices were given by ATS: guests invalidate that by a command of its own.
+ * Context: as iommufd_iotlb_flush().
+ */
+IOMMUFD_EXPORT void iommufd_iotlb_flush_tag(struct iommu_domain *domain, u64 tag, u64 mask,
+					    u64 first, u64 last);
+
+/** iommufd_ats_invalidate() - @dev is to forget what it was given of [@first, @last] of @pasid */
+IOMMUFD_EXPORT void iommufd_ats_invalidate(struct device *dev, ioasid_t pasid, u64 first,
+					   u64 last);
+
 /** iommufd_iotlb_flush_pasid() - forget what was cached of one PASID of @dev, all of it */
 IOMMUFD_EXPORT void iommufd_iotlb_flush_pasid(struct device *dev, ioasid_t pasid);
 /** iommufd_iotlb_flush_device() - everything of @dev */

@@ -209,6 +209,8 @@ struct iommu_leaf_bits {
  * @prot: IOMMU_READ, IOMMU_WRITE: what the entry allows
  * @dirty: a write needs no further walk: the mark is set (or nobody tracks)
  * @stage2: of a nested walk that failed: the fault is the parent's, at @fault_addr
+ * @tag: what an invalidation may name beside addresses (an ASID, a guest's domain); one at a time
+ *	for each device and PASID: with another one, what was cached under the former is forgotten
  * @table, @leaf: may be set with a page of 4 KiB, else @table stays NULL: the table of 512 words it was
  *	found in, and how to read them.  The core may read any of them instead of walking, until
  *	anything of the domain is flushed: nothing above refuses any access there, and the
@@ -221,13 +223,15 @@ struct iommu_xlat {
 	bool dirty;
 	bool stage2;
 	u64 fault_addr;
+	u64 tag;
 	const u64 *table;
 	const struct iommu_leaf_bits *leaf;
 };
 
 /**
  * struct iommu_domain_ops - what a driver does with one of its domains; nested ones (type
- *	IOMMU_DOMAIN_NESTED) have attach_dev, set_dev_pasid, cache_invalidate_user and free only
+ *	IOMMU_DOMAIN_NESTED) have attach_dev, set_dev_pasid, translate_nested,
+ *	cache_invalidate_user and free only
  * @attach_dev: make @domain translate for @dev; @old is what did before. -EINVAL: not
  *	compatible (the automatic search goes on). On error the old domain stays.
  * @set_dev_pasid: the same for one PASID; @old NULL at the first attach
@@ -240,6 +244,10 @@ struct iommu_xlat {
  * @translate: the hardware's side: walk for one access (IOMMU_READ or IOMMU_WRITE) as the IOMMU would,
  *	marking entries accessed and dirty. Takes no lock, may run with everything. Missing:
  *	@iova_to_phys with all rights
+ * @translate_nested: the same for a request of @dev through a nested domain.  @pasid is the one it is
+ *	attached to; or where guests own the PASID table (user_pasid_table) and it is attached
+ *	to the RID, any that is attached to nothing else.  May report events of @dev.
+ *	Missing: all is IOMMU_XLAT_BLOCKED
  * @enforce_cache_coherency: true: from now on no-snoop is ignored
  * @cache_invalidate_user: a guest changed the tables of a nested domain; entries are done in order
  *	and the number completed is written to array->entry_num on every path.  entry_num 0 asks
@@ -259,6 +267,9 @@ struct iommu_domain_ops {
 	phys_addr_t (*iova_to_phys)(struct iommu_domain *domain, dma_addr_t iova);
 	enum iommu_xlat_fault (*translate)(struct iommu_domain *domain, u64 iova,
 					   unsigned int access, struct iommu_xlat *ret);
+	enum iommu_xlat_fault (*translate_nested)(struct iommu_domain *domain, struct device *dev,
+						  ioasid_t pasid, u64 iova, unsigned int access,
+						  struct iommu_xlat *ret);
 	bool (*enforce_cache_coherency)(struct iommu_domain *domain);
 	int (*cache_invalidate_user)(struct iommu_domain *domain,
 				     struct iommu_user_data_array *array);
@@ -409,8 +420,8 @@ struct iommu_page_response;
  * @blocked_domain: no DMA at all; never freed, one for all devices.  Without it the core makes
  *	an empty paging domain, and PASIDs are not possible.
  * @default_domain_ops: ops of paging domains whose allocation left theirs NULL
- * @user_pasid_table: guests own the PASID table, so a request of an unknown PASID belongs to
- *	the nested domain of the RID
+ * @user_pasid_table: guests own the PASID table, so a request of an unknown PASID, for a page or
+ *	for memory, belongs to the nested domain of the RID
  */
 struct iommu_ops {
 	bool (*capable)(struct device *dev, enum iommu_cap cap);

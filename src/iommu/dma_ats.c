@@ -57,6 +57,12 @@ static bool grants_drop(struct iommu_dma *dma, ioasid_t pasid, bool all_pasids, 
 	return left;
 }
 
+void iommufd_ats_invalidate(struct device *dev, ioasid_t pasid, u64 first, u64 last)
+{
+	if (dev->dma)
+		grants_drop(dev->dma, pasid, false, first, last);
+}
+
 static void ats_cool(struct dma_ats_link *link)
 {
 	if (!link->warm)

@@ -63,20 +63,20 @@ static void borrow_unlink(struct dma_borrow_link *link)
 }
 
 static bool borrow_in_way(const struct dma_borrow_link *link, u64 number, u64 first, u64 last,
-			  const struct iommu_dma *dma, ioasid_t pasid)
+			  const struct iommu_dma *dma, ioasid_t pasid, bool all_pasids)
 {
 	const struct dma_borrow *borrow = link->borrow;
 
 	if (link->ticket >= number)
 		return false;
 	if (dma)
-		return borrow->dma == dma && borrow->pasid == pasid;
+		return borrow->dma == dma && (all_pasids || borrow->pasid == pasid);
 	return link == &borrow->links[1] ||
 	       ranges_overlap(borrow->first, borrow->last, first, last);
 }
 
 void dma_wait_borrows(struct iommu_domain_dma *dd, u64 first, u64 last, struct iommu_dma *dma,
-		      ioasid_t pasid)
+		      ioasid_t pasid, bool all_pasids)
 {
 	u64 number = atomic_load_explicit(&dd->flushes, memory_order_relaxed);
 	struct dma_borrow_link *link;
@@ -85,7 +85,7 @@ void dma_wait_borrows(struct iommu_domain_dma *dd, u64 first, u64 last, struct i
 	do {
 		wait = false;
 		cds_list_for_each_entry(link, &dd->borrows, node)
-			if (borrow_in_way(link, number, first, last, dma, pasid))
+			if (borrow_in_way(link, number, first, last, dma, pasid, all_pasids))
 				wait = true;
 		if (wait)
 			mutex_wait(&dd->lock, &dd->returned);

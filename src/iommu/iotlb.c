@@ -182,6 +182,9 @@ static enum iommu_xlat_fault dma_attached(struct iommu_dma *dma, ioasid_t pasid,
 		node = itree_first(&group->pasids, pasid, pasid);
 		if (node)
 			domain = container_of(node, struct iommu_attach_handle, node)->domain;
+		else if (dma->dev->ops->user_pasid_table && group->domain &&
+			 group->domain->type == IOMMU_DOMAIN_NESTED)
+			domain = group->domain; /* the guest's table knows the PASID, or not */
 	}
 	mutex_unlock(&group->fault_lock);
 	if (!domain)
@@ -269,13 +272,21 @@ static bool iotlb_ready(struct iotlb *iotlb)
 
 /* ---- missing ---- */
 
-static enum iommu_xlat_fault domain_walk(struct iommu_domain *domain, u64 iova,
-					 unsigned int access, struct iommu_xlat *x)
+static enum iommu_xlat_fault domain_walk(const struct iotlb *iotlb, u64 iova, unsigned int access,
+					 struct iommu_xlat *x)
 {
+	struct iommu_domain *domain = iotlb->domain;
 	u64 pages = domain->pgsize_bitmap;
+	const struct device *dev;
 
 	if (likely(domain->ops->translate))
 		return domain->ops->translate(domain, iova, access, x);
+	if (domain->ops->translate_nested) {
+		/* What it is attached to stays while this thread is inside, and so does it. */
+		dev = atomic_load_explicit(&iotlb->dev, memory_order_relaxed);
+		return domain->ops->translate_nested(domain, (struct device *)(uintptr_t)dev,
+						     iotlb->pasid, iova, access, x);
+	}
 	if (!domain->ops->iova_to_phys)
 		return IOMMU_XLAT_BLOCKED;
 	x->pa = domain->ops->iova_to_phys(domain, iova);
@@ -418,12 +429,17 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 	}
 	x.stage2 = false;
 	x.table = NULL;
-	reason = domain_walk(iotlb->domain, iova, access, &x);
+	x.tag = 0;
+	reason = domain_walk(iotlb, iova, access, &x);
 	iotlb_count(&iotlb->walks);
 	if (unlikely(iotlb->sys->check) && iotlb_checked_hit(iotlb, iova, access, reason, &x, at))
 		return 0;
 	if (unlikely(reason))
 		return iotlb_refuse(iotlb, iova, access, reason, &x, fault);
+	if (unlikely(x.tag != atomic_load_explicit(&iotlb->tag, memory_order_relaxed))) {
+		iotlb_clear(iotlb);
+		atomic_store_explicit(&iotlb->tag, x.tag, memory_order_relaxed);
+	}
 	iotlb_answer(iotlb, iova, &x, at);
 	return 0;
 }

@@ -97,6 +97,7 @@ struct iotlb_link {
  * @leaf: how entries of tables are read; the owner's, like @leaf_from, whose copy it is
  * @phys_host: of the space (mem_phys_host()); changed like @domain
  * @walks: counted by the owner
+ * @tag: of all translations in it; the owner's while it is inside
  * @domain, @sys: what it holds translations of; changed while @linked is false or the owner is kept out
  * @linked: usable: @domain is what is attached; under dma->lock, read by the owner
  * @binds: how often it was linked; the owner's
@@ -110,7 +111,7 @@ struct iotlb_link {
  * a pointer to it of a list's head, which has none.
  */
 #define IOTLB_PAD_OWN	 16
-#define IOTLB_PAD_THEIRS 24
+#define IOTLB_PAD_THEIRS 16
 #define IOTLB_FENCED	 BIT_ULL(31) /* light fences are real ones */
 
 struct iotlb {
@@ -130,6 +131,7 @@ struct iotlb {
 	_Atomic u64 seq;
 	_Atomic bool linked;
 	u64 binds;
+	_Atomic u64 tag;
 	struct iommu_dma *dma;
 	struct iotlb_link links[2];
 	struct cds_list_head dev_node;
@@ -450,8 +452,11 @@ void dma_drop_grants(struct iommu_domain_dma *dd, u64 first, u64 last) __must_ho
 /** dma_drop_device_grants() - all, of one PASID or of all; @unlink: its domain is left */
 void dma_drop_device_grants(struct iommu_dma *dma, ioasid_t pasid, bool all_pasids, bool unlink)
 	__must_hold(&dma->lock);
-/** dma_wait_borrows() - until those older than this flush are back; @dma NULL: of any device */
+/**
+ * dma_wait_borrows() - until those older than this flush are back
+ * @dma: NULL: of any device; else of this one, whatever their range, and of @pasid or all PASIDs
+ */
 void dma_wait_borrows(struct iommu_domain_dma *dd, u64 first, u64 last, struct iommu_dma *dma,
-		      ioasid_t pasid) __must_hold(&dd->lock);
+		      ioasid_t pasid, bool all_pasids) __must_hold(&dd->lock);
 
 #endif

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "iommu/group.h"
 
 /* ---- a domain's side ---- */
 
@@ -212,8 +213,27 @@ static void dd_flush(struct iommu_domain_dma *dd, u64 first, u64 last, enum flus
 	dd->flush_last = last;
 	dd_flush_iotlbs(dd, first, last, what);
 	dma_drop_grants(dd, first, last);
-	dma_wait_borrows(dd, first, last, NULL, 0);
+	dma_wait_borrows(dd, first, last, NULL, 0, false);
 	mutex_unlock(&dd->lock);
+}
+
+/* What matches is known once the owner is outside: it may be about to fill. */
+static void dd_flush_tag(struct iommu_domain_dma *dd, u64 tag, u64 mask, u64 first, u64 last)
+	__must_hold(&dd->lock)
+{
+	struct iotlb_link *link;
+
+	cds_list_for_each_entry(link, &dd->links, node) {
+		iotlb_close(link->iotlb);
+		dma_count_flush(link->iotlb->dma);
+	}
+	asym_fence_heavy();
+	cds_list_for_each_entry(link, &dd->links, node) {
+		iotlb_wait(link->iotlb);
+		if (!((atomic_load_explicit(&link->iotlb->tag, memory_order_relaxed) ^ tag) & mask))
+			iotlb_drop_range(link->iotlb, first, last, false);
+		iotlb_open(link->iotlb);
+	}
 }
 
 /* Is there anybody to tell?  What the caller changed in the tables comes before the question. */
@@ -240,6 +260,22 @@ void iommufd_iotlb_flush_pages(struct iommu_domain *domain, u64 first, u64 last)
 
 	if (unlikely(dd != NULL))
 		dd_flush(dd, first, last, FLUSH_PAGES);
+}
+
+void iommufd_iotlb_flush_tag(struct iommu_domain *domain, u64 tag, u64 mask, u64 first, u64 last)
+{
+	struct iommu_domain_dma *dd = domain_used(domain);
+
+	if (!dd)
+		return;
+	mutex_lock(&dd->lock);
+	atomic_fetch_add_explicit(&dd->flushes, 1, memory_order_relaxed);
+	/* Not all of any range, so no other flush may rely on it. */
+	dd->flush_first = UINT64_MAX;
+	dd->flush_last = 0;
+	dd_flush_tag(dd, tag, mask, first, last);
+	dma_wait_borrows(dd, first, last, NULL, 0, false);
+	mutex_unlock(&dd->lock);
 }
 
 u64 iommu_dma_sync_begin(struct iommu_domain *domain)
@@ -331,19 +367,26 @@ void iommufd_iotlb_flush_device(struct device *dev)
 
 void iommu_dma_switched(struct device *dev, ioasid_t pasid, struct iommu_domain *old)
 {
-	struct iommu_domain_dma *dd = old ? domain_dma(old) : NULL;
+	struct iommu_domain *rid = dev->iommu_group->domain;
 	struct iommu_dma *dma = dev->dma;
+	struct iommu_domain_dma *dd;
+	bool all_pasids;
 
+	/* PASIDs with no domain of their own may have used the guest's tables of the RID. */
+	all_pasids = pasid == IOMMU_NO_PASID && old && old->type == IOMMU_DOMAIN_NESTED;
+	if (pasid != IOMMU_NO_PASID && !old && rid && rid->type == IOMMU_DOMAIN_NESTED)
+		old = rid;
+	dd = old ? domain_dma(old) : NULL;
 	if (!dma)
 		return;
 	mutex_lock(&dma->lock);
-	dma_drop(dma, pasid, false, true);
+	dma_drop(dma, pasid, all_pasids, true);
 	mutex_unlock(&dma->lock);
 	if (!dd)
 		return;
 	mutex_lock(&dd->lock);
 	atomic_fetch_add_explicit(&dd->flushes, 1, memory_order_relaxed);
-	dma_wait_borrows(dd, 0, UINT64_MAX, dma, pasid);
+	dma_wait_borrows(dd, 0, UINT64_MAX, dma, pasid, all_pasids);
 	mutex_unlock(&dd->lock);
 }
 
