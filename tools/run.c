@@ -10,6 +10,7 @@
 #include <iommufd/mock.h>
 
 #include "core/ctx.h"
+#include "core/system.h"
 #include "host/host.h"
 #include "host/preload/launch.h"
 #include "host/sandbox.h"
@@ -20,10 +21,17 @@
 #define MINOR_IOMMU 127
 #define MINOR_VFIO 196
 
+/* A name in the program's /dev. */
+struct run_node {
+	struct tree_entry entry;
+	struct iommufd_system *system;
+};
+
 struct run {
 	struct iommufd_system_opts system_opts;
 	struct host_opts host;
 	struct iommufd_system *system;
+	struct run_node nodes[2];
 	bool preload;
 };
 
@@ -40,7 +48,37 @@ static void run_log(void *data, enum iommufd_log_level level, const char *line)
 		return;
 }
 
-static int run_start(void *data, struct mem_space **ret_space)
+static int run_open(struct tree_entry *entry, unsigned int ctx_flags, int open_flags,
+		    struct file **ret_file)
+{
+	struct run_node *node = container_of(entry, struct run_node, entry);
+	struct iommufd_ctx *ctx;
+	int rc;
+
+	rc = ctx_open(node->system, ctx_flags, open_flags, &ctx);
+	if (!rc)
+		*ret_file = &ctx->file;
+	return rc;
+}
+
+static int run_open_iommu(struct tree_entry *entry, int open_flags, struct file **ret_file)
+{
+	return run_open(entry, 0, open_flags, ret_file);
+}
+
+static int run_open_vfio(struct tree_entry *entry, int open_flags, struct file **ret_file)
+{
+	return run_open(entry, CTX_OPEN_VFIO_CONTAINER, open_flags, ret_file);
+}
+
+static const struct tree_entry run_nodes[] = {
+	{ .path = "/dev/iommu", .kind = TREE_NODE, .mode = 0660, .major = MISC_MAJOR,
+	  .minor = MINOR_IOMMU, .open = run_open_iommu },
+	{ .path = "/dev/vfio/vfio", .kind = TREE_NODE, .mode = 0666, .major = MISC_MAJOR,
+	  .minor = MINOR_VFIO, .open = run_open_vfio },
+};
+
+static int run_start(void *data, struct iommufd_system **ret_system)
 {
 	struct run *run = data;
 	int rc;
@@ -55,7 +93,13 @@ static int run_start(void *data, struct mem_space **ret_space)
 			return rc;
 		}
 	}
-	*ret_space = run->system->mem;
+	for (size_t i = 0; i < ARRAY_SIZE(run_nodes); i++) {
+		run->nodes[i] = (struct run_node){ .entry = run_nodes[i], .system = run->system };
+		rc = tree_add(&run->system->tree, &run->nodes[i].entry);
+		if (rc)
+			return rc;
+	}
+	*ret_system = run->system;
 	return 0;
 }
 
@@ -63,34 +107,10 @@ static void run_stop(void *data)
 {
 	struct run *run = data;
 
+	for (size_t i = 0; i < ARRAY_SIZE(run_nodes); i++)
+		tree_remove(&run->system->tree, &run->nodes[i].entry);
 	iommufd_system_destroy(run->system);
 }
-
-static int run_open(struct run *run, unsigned int ctx_flags, int open_flags, struct file **ret_file)
-{
-	struct iommufd_ctx *ctx;
-	int rc;
-
-	rc = ctx_open(run->system, ctx_flags, open_flags, &ctx);
-	if (!rc)
-		*ret_file = &ctx->file;
-	return rc;
-}
-
-static int run_open_iommu(void *data, int open_flags, struct file **ret_file)
-{
-	return run_open(data, 0, open_flags, ret_file);
-}
-
-static int run_open_vfio(void *data, int open_flags, struct file **ret_file)
-{
-	return run_open(data, CTX_OPEN_VFIO_CONTAINER, open_flags, ret_file);
-}
-
-static const struct host_node run_nodes[] = {
-	{ "/dev/iommu", MISC_MAJOR, MINOR_IOMMU, 0660, run_open_iommu },
-	{ "/dev/vfio/vfio", MISC_MAJOR, MINOR_VFIO, 0666, run_open_vfio },
-};
 
 /* Index of @word in @names, or -1. */
 static int name_index(const char *word, const char *const *names, size_t n)
@@ -198,8 +218,6 @@ static int run_main(int argc, char **argv)
 			.log_level = IOMMUFD_LOG_WARN,
 		},
 		.host = {
-			.nodes = run_nodes,
-			.num_nodes = ARRAY_SIZE(run_nodes),
 			.start = run_start,
 			.stop = run_stop,
 		},

@@ -84,6 +84,7 @@ void call_serve(struct host *host, const struct seccomp_notif *req)
 	call.task.ops = &host_task_ops;
 	/* Whatever the caller closed before this call is released before it. */
 	fdtable_drain(host);
+	attr_stores_wait(host);
 	if (host->opts->trace)
 		trace_begin(&call, &trace);
 	result = fn ? fn(&call) : CALL_NATIVE;

@@ -32,8 +32,14 @@
 struct close_watch {
 	struct cds_list_head node; /* fdtable.watches */
 	int fd;
+	bool writes; /* they tell of writes too: of attributes */
 	u32 count; /* watches; under fdtable.lock */
 };
+
+static bool host_file_is_attr(const struct host_file *hf)
+{
+	return hf->name && hf->name->kind == TREE_ATTR;
+}
 
 static u32 fdtable_watch_room(void)
 {
@@ -129,12 +135,13 @@ static struct cds_list_head *fdtable_wd_bucket(struct fdtable *fds, int wd)
 }
 
 /* An instance of inotify with room, counted up by one. */
-static struct close_watch *fdtable_watch_get(struct fdtable *fds) __must_hold(&fds->lock)
+static struct close_watch *fdtable_watch_get(struct fdtable *fds, bool writes)
+	__must_hold(&fds->lock)
 {
 	struct close_watch *watch;
 
 	cds_list_for_each_entry(watch, &fds->watches, node) {
-		if (watch->count < fds->watch_room)
+		if (watch->writes == writes && watch->count < fds->watch_room)
 			goto found;
 	}
 	watch = zalloc(sizeof(*watch));
@@ -146,6 +153,7 @@ static struct close_watch *fdtable_watch_get(struct fdtable *fds) __must_hold(&f
 	/* The low bit tells the two kinds of event sources apart. */
 	if (fdtable_listen(fds, watch->fd, EPOLLIN, (uintptr_t)watch | 1))
 		goto err_close;
+	watch->writes = writes;
 	cds_list_add(&watch->node, &fds->watches);
 found:
 	watch->count++;
@@ -183,17 +191,18 @@ static int fdtable_unnamed(int open_flags, int *ret_memory)
 /* Watch for the last close of @fd, and let its inode mean @hf from now on. */
 static int fdtable_publish(struct fdtable *fds, struct host_file *hf, int fd)
 {
+	bool attr = host_file_is_attr(hf);
 	char path[32];
 	int rc = 0;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	mutex_lock(&fds->lock);
 	if (hf->event_fd < 0) {
-		hf->watch = fdtable_watch_get(fds);
+		hf->watch = fdtable_watch_get(fds, attr);
 		rc = -ENOMEM;
 		if (!hf->watch)
 			goto out;
-		hf->wd = inotify_add_watch(hf->watch->fd, path, IN_CLOSE);
+		hf->wd = inotify_add_watch(hf->watch->fd, path, IN_CLOSE | (attr ? IN_MODIFY : 0));
 		if (hf->wd < 0) {
 			hf->watch->count--;
 			goto out;
@@ -218,6 +227,7 @@ static void host_file_free(void *host)
 		close(hf->event_fd);
 	if (hf->memory_fd >= 0)
 		close(hf->memory_fd);
+	host_name_put(hf->name);
 	mutex_destroy(&hf->lock);
 	free(hf);
 }
@@ -235,7 +245,7 @@ static int host_file_object(struct host_file *hf, int open_flags, int *ret_fd)
 		fd = fdtable_unnamed(open_flags, &hf->memory_fd);
 		if (fd < 0)
 			return fd;
-		if (!hf->file->ops->mmap) {
+		if (!hf->file->ops->mmap && !host_file_is_attr(hf)) {
 			close(hf->memory_fd);
 			hf->memory_fd = -1;
 		}
@@ -258,7 +268,7 @@ err_close:
 	return rc;
 }
 
-int fdtable_open(struct host *host, struct file *file, const struct host_node *node,
+int fdtable_open(struct host *host, struct file *file, struct host_name *name,
 		 int open_flags, int *ret_fd)
 {
 	struct host_file *hf = zalloc(sizeof(*hf));
@@ -269,7 +279,7 @@ int fdtable_open(struct host *host, struct file *file, const struct host_node *n
 	mutex_init(&hf->lock);
 	hf->host = host;
 	hf->file = file;
-	hf->node = node;
+	hf->name = name ? host_name_get(name) : NULL;
 	hf->event_fd = -1;
 	hf->memory_fd = -1;
 	CDS_INIT_LIST_HEAD(&hf->maps);
@@ -318,19 +328,42 @@ static void fdtable_erase(struct fdtable *fds, struct host_file *hf) __must_hold
 	fds->count--;
 }
 
+static struct host_file *fdtable_find_wd(struct fdtable *fds, struct close_watch *watch, int wd)
+	__must_hold(&fds->lock)
+{
+	struct host_file *hf;
+
+	cds_list_for_each_entry(hf, fdtable_wd_bucket(fds, wd), by_wd) {
+		if (hf->wd == wd && hf->watch == watch)
+			return hf;
+	}
+	return NULL;
+}
+
+static void fdtable_written(struct host *host, struct close_watch *watch, int wd)
+{
+	struct host_file *hf;
+
+	mutex_lock(&host->fds.lock);
+	hf = fdtable_find_wd(&host->fds, watch, wd);
+	if (hf)
+		file_get(hf->file);
+	mutex_unlock(&host->fds.lock);
+	if (!hf)
+		return;
+	attr_written(hf);
+	host_file_put(hf);
+}
+
 static void fdtable_closed(struct host *host, struct close_watch *watch, int wd)
 {
-	struct host_file *hf, *found = NULL;
 	struct fdtable *fds = &host->fds;
+	struct host_file *found;
 
 	mutex_lock(&fds->lock);
-	cds_list_for_each_entry(hf, fdtable_wd_bucket(fds, wd), by_wd) {
-		if (hf->wd == wd && hf->watch == watch) {
-			found = hf;
-			fdtable_erase(fds, hf);
-			break;
-		}
-	}
+	found = fdtable_find_wd(fds, watch, wd);
+	if (found)
+		fdtable_erase(fds, found);
 	mutex_unlock(&fds->lock);
 	if (!found)
 		return; /* IN_IGNORED, the second event of each */
@@ -349,7 +382,10 @@ static void fdtable_drain_watch(struct host *host, struct close_watch *watch)
 		for (char *p = buf; p < buf + len;) {
 			struct inotify_event *ev = (struct inotify_event *)p;
 
-			fdtable_closed(host, watch, ev->wd);
+			if (ev->mask & IN_MODIFY)
+				fdtable_written(host, watch, ev->wd);
+			else
+				fdtable_closed(host, watch, ev->wd);
 			p += sizeof(*ev) + ev->len;
 		}
 	}

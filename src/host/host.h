@@ -8,38 +8,23 @@
 #define HOST_HOST_H
 
 #include "base/log.h"
-#include "core/file.h"
-#include "mem/mem.h"
+#include "base/types.h"
 
-/**
- * struct host_node - a character device the program is to find
- * @path: absolute, below /dev
- * @major, @minor: what fstat() shows
- * @mode: permission bits
- * @open: makes the file behind one open(); several threads may call it at once
- */
-struct host_node {
-	const char *path;
-	u32 major, minor;
-	mode_t mode;
-	int (*open)(void *data, int open_flags, struct file **ret_file);
-};
+struct iommufd_system;
 
 /**
  * struct host_opts - how to run a program
- * @nodes, @num_nodes: the devices; at most HOST_NODES_MAX
- * @start: called once in the supervising process before anything is served
+ * @start: called once in the supervising process before anything is served: the system, whose
+ *	tree (core/tree.h) is what the program finds under /dev and /sys, now and later
  * @stop: called when the last process of the program is gone and every file is released
- * @data: their first argument, and that of every node's open op
+ * @data: their first argument
  * @selftest: present /sys/kernel/debug as the kernel's fault-injection tests want it
  * @trace: write each call served to stderr
  * @no_namespaces: do not try user and mount namespaces, answer path calls instead
  * @log: for messages of the way in itself
  */
 struct host_opts {
-	const struct host_node *nodes;
-	size_t num_nodes;
-	int (*start)(void *data, struct mem_space **ret_space);
+	int (*start)(void *data, struct iommufd_system **ret_system);
 	void (*stop)(void *data);
 	void *data;
 	bool selftest;
@@ -47,8 +32,6 @@ struct host_opts {
 	bool no_namespaces;
 	struct log_sink log;
 };
-
-#define HOST_NODES_MAX 32
 
 /**
  * host_run() - run @argv (NULL-terminated) under supervision until it ends

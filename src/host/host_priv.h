@@ -12,7 +12,9 @@
  *   target.c    what is known of the calling thread; task_ops.c what the core asks of it
  *   fdtable.c   our files behind the program's descriptors; event_file.c those with poll()
  *   maps.c      what the program maps of them
+ *   names.c     the tree's entries, as the program finds them; covers.c their files
  *   path.c      which of our names a path means
+ *   attr_file.c files of sysfs that are opened
  *   sys_*.c     the system calls
  *   proc_file.c /proc files we answer
  *   trace*.c    -v
@@ -29,7 +31,9 @@
 #include <urcu/list.h>
 
 #include "base/lock.h"
+#include "core/system.h"
 #include "host/host.h"
+#include "host/names.h"
 #include "mem/task.h"
 
 /* ---- the notification descriptor ---- */
@@ -53,14 +57,14 @@ struct call;
  * struct host_file - our side of an open file: the native object the program's descriptors
  * refer to.  Freed when the file is released.
  * @file: counted once for the program's descriptors until they are all closed
- * @node: the device opened, or NULL for files made by commands
+ * @name: the device node or attribute opened, counted; NULL for files made by commands
  * @dev, @ino: identity of the native object; immutable
  * @tid: whose fail-nth it is; proc_file.c
  */
 struct host_file {
 	struct host *host;
 	struct file *file;
-	const struct host_node *node;
+	struct host_name *name;
 	u64 dev, ino;
 	u64 serial;                /* never reused, unlike an address */
 	struct cds_list_head by_ino;  /* under fdtable.lock */
@@ -73,6 +77,7 @@ struct host_file {
 	struct cds_list_head maps; /* maps.c; under fdtable.lock */
 	bool token __guarded_by(&lock); /* the program's end is readable */
 	u64 pos __guarded_by(&lock);    /* of seekable files */
+	u64 stored __guarded_by(&lock); /* attributes: size of the object when it was looked at */
 };
 
 #define FDTABLE_BUCKETS 1024
@@ -131,18 +136,22 @@ struct serve;
 
 struct host {
 	const struct host_opts *opts;
-	struct mem_space *space;
+	struct iommufd_system *system;
+	struct mem_space *space; /* of the system */
 	int listener;
 	size_t notif_size, resp_size;
 	bool namespaces;        /* the nodes exist in the program's /dev */
-	struct stat node_stat[HOST_NODES_MAX]; /* what fstat() shows */
-	u64 dir_dev[HOST_NODES_MAX], dir_ino[HOST_NODES_MAX]; /* directories of the nodes */
+	u32 covers;             /* which covers stand, a bit each */
+	struct names names;     /* what the program finds of the system's tree */
 	u64 proc_dev;           /* our /proc */
 	pid_t program;
 	struct fdtable fds;
 	struct targets targets;
 	struct serve *serve;
 	struct mutex trace_lock;
+	_Atomic u32 stores;     /* writes to attributes under way, attr_file.c */
+	struct mutex stores_lock;
+	pthread_cond_t stores_done; /* with stores_lock */
 };
 
 #define host_log(host, level, ...) log_line(&(host)->opts->log, level, __VA_ARGS__)
@@ -220,7 +229,7 @@ void fdtable_high_range(int *ret_base, int *ret_end);
 int fdtable_init(struct host *host);
 void fdtable_fini(struct host *host);
 /** fdtable_open() - make the native object of @file; takes over @file's reference, always */
-int fdtable_open(struct host *host, struct file *file, const struct host_node *node,
+int fdtable_open(struct host *host, struct file *file, struct host_name *name,
 		 int open_flags, int *ret_fd);
 /** fdtable_find() - our file behind a native object, counted; NULL if it is none of ours */
 struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino);
@@ -260,20 +269,22 @@ void event_file_settle(struct call *call, struct host_file *hf, int fd);
 /* path.c */
 enum path_kind {
 	PATH_OTHER,     /* not ours */
-	PATH_NODE,      /* @node */
+	PATH_NAME,      /* @name, counted: an entry of the tree */
+	PATH_DIR,       /* a directory above some; only without namespaces */
 	PATH_STATUS,    /* /proc/PID/status; @dir is /proc/PID, open */
 	PATH_FAIL_NTH,  /* @pid */
 	PATH_FD,        /* /proc/PID/fd/N of one of our files: @file, counted */
 };
 struct path_hit {
 	enum path_kind kind;
-	unsigned int node;
+	struct host_name *name;
 	pid_t pid;
 	int dir;
 	struct host_file *file;
 };
-/** path_resolve() - what @path names for the caller; path_hit_put() it */
-void path_resolve(struct call *call, int dirfd, const char *path, struct path_hit *ret_hit);
+/** path_resolve() - what @path names for the caller, @follow: also by a link; path_hit_put() it */
+void path_resolve(struct call *call, int dirfd, const char *path, bool follow,
+		  struct path_hit *ret_hit);
 void path_hit_put(struct path_hit *hit);
 
 /* sys_*.c: a result, -errno, CALL_NATIVE or CALL_SENT */
@@ -289,10 +300,24 @@ long sys_exec(struct call *call);
 long sys_cred(struct call *call);
 
 /** open_file_send() - answer the call with a descriptor for @file; takes over its reference */
-long open_file_send(struct call *call, struct file *file, const struct host_node *node,
+long open_file_send(struct call *call, struct file *file, struct host_name *name,
 		    int open_flags);
 
+/** open_file_high() - the same with a number from the high base on, where reads and writes are seen */
+long open_file_high(struct call *call, struct file *file, struct host_name *name,
+		    int open_flags);
+
+/* attr_file.c */
+/** attr_open() - answer the open of an attribute, @name */
+long attr_open(struct call *call, struct host_name *name, int open_flags);
+/** attr_written() - the object behind @hf, an attribute, was written to: store it, elsewhere */
+void attr_written(struct host_file *hf);
+/** attr_stores_wait() - until what attr_written() began is done, but not for ever */
+void attr_stores_wait(struct host *host);
+
 /* proc_file.c */
+/** text_file() - a read-only file in memory with @text in it; -ENFILE */
+int text_file(const char *text, size_t len);
 long proc_status_open(struct call *call, const struct path_hit *hit, int open_flags);
 long proc_fail_nth_open(struct call *call, const struct path_hit *hit, int open_flags);
 

@@ -28,15 +28,11 @@ static bool is_number(const char *name)
 	return *name && !name[strspn(name, "0123456789")];
 }
 
-static bool name_is_candidate(const struct host *host, const char *name)
+static bool name_is_candidate(struct host *host, const char *name)
 {
 	if (is_number(name) || !strcmp(name, "status") || !strcmp(name, "fail-nth"))
 		return true;
-	for (size_t i = 0; i < host->opts->num_nodes; i++) {
-		if (!strcmp(name, last_component(host->opts->nodes[i].path)))
-			return true;
-	}
-	return false;
+	return names_maybe(&host->names, name);
 }
 
 /* The caller's process, as /proc/self shows it. */
@@ -116,10 +112,10 @@ static int path_directory(struct call *call, int dirfd, const char *path, char o
 	return path_unself(call, text, out);
 }
 
-static int open_in_root(struct call *call, const char *path)
+static int open_in_root(struct call *call, const char *path, int open_flags)
 {
 	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.flags = O_PATH | O_CLOEXEC | open_flags,
 		.resolve = RESOLVE_IN_ROOT,
 	};
 	char root[32];
@@ -134,27 +130,43 @@ static int open_in_root(struct call *call, const char *path)
 	return fd;
 }
 
-/*
- * Which node is @name in the directory @st?  Without a /dev of our own its directory may not
- * exist (then @st is NULL, or another's by chance), and the name @text decides as well.
- */
-static int node_in(const struct host *host, const struct stat *st, const char *text,
-		   const char *name)
+/* Which entry of the tree is @name in the directory @dir, which the caller calls @asked? */
+static struct host_name *name_in(struct call *call, int dir, const char *asked, const char *name,
+				 bool follow)
 {
-	for (size_t i = 0; i < host->opts->num_nodes; i++) {
-		const char *node = host->opts->nodes[i].path;
-		const char *last = last_component(node);
-		size_t len = last - node - 1;
+	struct host *host = call->host;
+	char path[PATH_MAX];
+	struct stat st;
+	int fd, rc;
 
-		if (strcmp(name, last))
-			continue;
-		if (st && host->dir_ino[i] && host->dir_dev[i] == st->st_dev &&
-		    host->dir_ino[i] == st->st_ino)
-			return (int)i;
-		if (!host->namespaces && strlen(text) == len && !memcmp(text, node, len))
-			return (int)i;
-	}
-	return -1;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
+		return NULL;
+	if (!S_ISLNK(st.st_mode) || !follow)
+		return names_find_ino(&host->names, st.st_dev, st.st_ino);
+	if (snprintf(path, sizeof(path), "%s/%s", asked, name) >= (int)sizeof(path))
+		return NULL;
+	fd = open_in_root(call, path, 0);
+	if (fd < 0)
+		return NULL;
+	rc = fstat(fd, &st);
+	close(fd);
+	return rc ? NULL : names_find_ino(&host->names, st.st_dev, st.st_ino);
+}
+
+/* The same by its text alone, where the program has no files for our entries. */
+static void name_by_text(struct call *call, const char *dir, const char *name, bool follow,
+			 struct path_hit *hit)
+{
+	char path[PATH_MAX];
+	bool above;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return;
+	hit->name = names_find_path(&call->host->names, path, follow, &above);
+	if (hit->name)
+		hit->kind = PATH_NAME;
+	else if (above)
+		hit->kind = PATH_DIR;
 }
 
 /* The descriptor /proc/PID/[task/TID/]fd/N is of one of our files. */
@@ -198,49 +210,60 @@ static void hit_proc(struct call *call, int *dir, const char *text, const char *
 }
 
 /* A symlink of ours would do no harm here: RESOLVE_IN_ROOT saw to /proc/self textually only. */
-static void hit_directory(struct call *call, const char *asked, const char *name,
+static void hit_directory(struct call *call, const char *asked, const char *name, bool follow,
 			  struct path_hit *hit)
 {
 	struct host *host = call->host;
 	char link[32], text[PATH_MAX];
 	struct stat st;
 	ssize_t len;
-	int node, dir;
+	int dir;
 
-	dir = open_in_root(call, asked);
+	dir = open_in_root(call, asked, O_DIRECTORY);
 	if (dir < 0 || fstat(dir, &st)) {
-		node = node_in(host, NULL, asked, name);
+		if (!host->namespaces)
+			name_by_text(call, asked, name, follow, hit);
+		return;
+	}
+	if (host->namespaces && st.st_dev != host->proc_dev) {
+		hit->name = name_in(call, dir, asked, name, follow);
+		if (hit->name)
+			hit->kind = PATH_NAME;
 		goto out;
 	}
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
 	len = readlink(link, text, sizeof(text) - 1);
-	node = -1;
 	if (len < 0)
 		goto out;
 	text[len] = 0;
-	node = node_in(host, &st, text, name);
-	if (node < 0 && st.st_dev == host->proc_dev)
+	if (st.st_dev == host->proc_dev)
 		hit_proc(call, &dir, text, name, hit);
+	else
+		name_by_text(call, text, name, follow, hit);
 out:
-	if (node >= 0) {
-		hit->kind = PATH_NODE;
-		hit->node = node;
-	}
 	if (dir >= 0)
 		close(dir);
 }
 
-void path_resolve(struct call *call, int dirfd, const char *path, struct path_hit *ret_hit)
+/* Without files of ours any path below /dev and /sys may lead through an entry. */
+static bool path_is_candidate(const struct host *host, int dirfd, const char *path)
+{
+	return !host->namespaces && (!strncmp(path, "/dev/", 5) || !strncmp(path, "/sys/", 5) ||
+				     (*path != '/' && dirfd != AT_FDCWD));
+}
+
+void path_resolve(struct call *call, int dirfd, const char *path, bool follow,
+		  struct path_hit *ret_hit)
 {
 	const char *name = last_component(path);
 	char dir[PATH_MAX];
 
 	*ret_hit = (struct path_hit){ .kind = PATH_OTHER, .dir = -1 };
-	if (!name_is_candidate(call->host, name))
+	if (!name_is_candidate(call->host, name) && !path_is_candidate(call->host, dirfd, path))
 		return;
 	if (path_directory(call, dirfd, path, dir))
 		return;
-	hit_directory(call, *dir ? dir : "/", name, ret_hit);
+	hit_directory(call, *dir ? dir : "/", name, follow, ret_hit);
 	/* All that was read of the caller is true only if it was still the caller. */
 	if (ret_hit->kind != PATH_OTHER && !notify_valid(call->host, call->req->id)) {
 		path_hit_put(ret_hit);
@@ -254,4 +277,5 @@ void path_hit_put(struct path_hit *hit)
 		close(hit->dir);
 	if (hit->file)
 		host_file_put(hit->file);
+	host_name_put(hit->name);
 }

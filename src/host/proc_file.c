@@ -50,8 +50,7 @@ static ssize_t status_read(int dir, char *text, size_t size)
 	return len;
 }
 
-/* A read-only file with @text in it. */
-static int text_file(const char *text, size_t len)
+int text_file(const char *text, size_t len)
 {
 	int fd = memfd_create("status", MFD_CLOEXEC);
 	char path[32];
@@ -172,30 +171,6 @@ static const struct file_ops fail_nth_ops = {
 	.release = fail_nth_release,
 };
 
-/* The number must be one the filter knows, so it is chosen here. */
-static long fail_nth_send(struct call *call, struct file *file, int open_flags)
-{
-	int native, fd;
-	long rc;
-
-	rc = fdtable_open(call->host, file, NULL, open_flags, &native);
-	if (rc)
-		return rc;
-	rc = call_enter(call);
-	if (rc)
-		goto out_close;
-	rc = fdtable_reserve(call, &fd);
-	if (!rc) {
-		rc = notify_addfd(call->host, call->req->id, native, fd, open_flags, false);
-		fdtable_unreserve(call, fd);
-		rc = rc < 0 ? rc : fd;
-	}
-	call_leave(call);
-out_close:
-	close(native);
-	return rc;
-}
-
 long proc_fail_nth_open(struct call *call, const struct path_hit *hit, int open_flags)
 {
 	struct fail_nth_file *ff;
@@ -214,5 +189,5 @@ long proc_fail_nth_open(struct call *call, const struct path_hit *hit, int open_
 	}
 	ff->injected = atomic_load(&ff->state->injected);
 	file_init(&ff->file, &fail_nth_ops, NULL, open_flags);
-	return fail_nth_send(call, &ff->file, open_flags);
+	return open_file_high(call, &ff->file, NULL, open_flags);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The program's surroundings, made by the child that is about to become it: a
- * /dev with our nodes beside the host's, in a mount namespace of its own, and a
+ * mount namespace in which parts of /dev and /sys are covered by small file systems
+ * with the host's other entries bound in, and a
  * user namespace in which ids stay what they are and root has every capability.
+ * What is ours in the covers the supervisor puts there (covers.c).
  *
- * Root of the machine first makes the mounts, where it may make real device
- * nodes, then the user namespace.  Anybody else makes the user namespace first;
- * the only device node allowed there is 0:0, which still is a character device.
- * Nobody can open either: the /dev is mounted nodev, and open() is trapped.
+ * Root of the machine first makes the mounts, then the user namespace, so that
+ * covers are of the machine's root; anybody else makes the user namespace first.
+ * Nobody can open a device node there: covers are mounted nodev, and open() is trapped.
  *
  * What is not available is reported, not fatal: without a /dev of its own the
  * program's path calls are answered one by one.
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #include "host/host_priv.h"
+#include "host/names.h"
 #include "host/sandbox.h"
 
 #define DEBUGFS "/sys/kernel/debug"
@@ -37,29 +39,38 @@ static int sandbox_fail(struct sandbox_report *report, const char *step)
 	return -1;
 }
 
-/* Does one of our nodes begin with /dev/@name? */
-static bool name_is_ours(const struct host_opts *opts, const char *name)
+static bool name_is_hidden(const struct host_cover *cover, const char *name)
 {
-	size_t len = strlen(name);
+	for (const char *const *hide = cover->hide; *hide; hide++) {
+		size_t len = strlen(*hide);
 
-	for (size_t i = 0; i < opts->num_nodes; i++) {
-		const char *rest = opts->nodes[i].path + strlen("/dev/");
-
-		if (!strncmp(rest, name, len) && (!rest[len] || rest[len] == '/'))
+		if ((*hide)[len - 1] == '*' ? !strncmp(name, *hide, len - 1) : !strcmp(name, *hide))
 			return true;
 	}
 	return false;
 }
 
-/* Show entry @name of the old /dev, open as @old, in the new one. */
-static int dev_bind(int old, const char *name)
+/* Is @path a cover itself?  It is filled by itself. */
+static bool path_is_cover(const char *path)
 {
-	char from[64 + NAME_MAX], to[8 + NAME_MAX], text[PATH_MAX];
+	for (const struct host_cover *cover = host_covers; cover->path; cover++) {
+		if (!strcmp(path, cover->path))
+			return true;
+	}
+	return false;
+}
+
+/* Show entry @name of the directory that is covered, open as @old, in the cover. */
+static int cover_bind(const struct host_cover *cover, int old, const char *name)
+{
+	char from[64 + NAME_MAX], to[64 + NAME_MAX], text[PATH_MAX];
 	struct stat st;
 	ssize_t len;
 
 	snprintf(from, sizeof(from), "/proc/self/fd/%d/%s", old, name);
-	snprintf(to, sizeof(to), "/dev/%s", name);
+	snprintf(to, sizeof(to), "%s/%s", cover->path, name);
+	if (path_is_cover(to))
+		return mkdir(to, 0755) && errno != EEXIST;
 	if (fstatat(old, name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0; /* went away meanwhile */
 	if (S_ISLNK(st.st_mode)) {
@@ -77,7 +88,7 @@ static int dev_bind(int old, const char *name)
 	return S_ISDIR(st.st_mode) ? rmdir(to) : unlink(to);
 }
 
-static int dev_bind_all(const struct host_opts *opts, int old)
+static int cover_fill(const struct host_cover *cover, int old)
 {
 	int fd = openat(old, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -91,58 +102,75 @@ static int dev_bind_all(const struct host_opts *opts, int old)
 	}
 	while (!rc && (ent = readdir(dir))) {
 		if (strcmp(ent->d_name, ".") && strcmp(ent->d_name, "..") &&
-		    !name_is_ours(opts, ent->d_name))
-			rc = dev_bind(old, ent->d_name);
+		    !name_is_hidden(cover, ent->d_name))
+			rc = cover_bind(cover, old, ent->d_name);
 	}
 	closedir(dir);
 	return rc;
 }
 
-static int dev_node(const struct host_node *node)
+/* Is cover @i inside one that is mounted, and so a plain directory of it? */
+static bool cover_is_inside(u32 covers, int i)
 {
-	char path[PATH_MAX];
+	for (int outer = 0; outer < i; outer++) {
+		size_t len = strlen(host_covers[outer].path);
 
-	snprintf(path, sizeof(path), "%s", node->path);
-	for (char *p = strchr(path + strlen("/dev/"), '/'); p; p = strchr(p + 1, '/')) {
-		*p = 0;
-		if (mkdir(path, 0755) && errno != EEXIST)
-			return -1;
-		*p = '/';
+		if ((covers & 1u << outer) && host_covers[i].path[len] == '/' &&
+		    !strncmp(host_covers[i].path, host_covers[outer].path, len))
+			return true;
 	}
-	if (mknod(path, S_IFCHR, makedev(node->major, node->minor)) &&
-	    (errno != EPERM || mknod(path, S_IFCHR, 0)) &&
-	    mknod(path, S_IFREG, 0))
-		return -1;
-	return chmod(path, node->mode);
+	return false;
 }
 
-/* A /dev of our own over the old one, or no change. */
-static int dev_build(const struct host_opts *opts, struct sandbox_report *report)
+/* A file system of ours over a directory, with the rest of it inside; or no change. */
+static int cover_build(int i, int old, struct sandbox_report *report)
+{
+	const struct host_cover *cover = &host_covers[i];
+	bool inside = cover_is_inside(report->covers, i);
+
+	if (!inside && old < 0)
+		return 0; /* there is no such directory here */
+	if (inside ? mkdir(cover->path, 0755) && errno != EEXIST :
+		     mount("tmpfs", cover->path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			   "mode=0755"))
+		return sandbox_fail(report, "mounting a tmpfs for our devices");
+	if (old >= 0 && cover_fill(cover, old)) {
+		sandbox_fail(report, "filling the new /dev and /sys");
+		if (!inside)
+			umount2(cover->path, MNT_DETACH);
+		return -1;
+	}
+	report->covers |= 1u << i;
+	return 0;
+}
+
+/* Covers over all we may show things in.  Without that of /dev, which is the first, none. */
+static int covers_build(struct sandbox_report *report)
 {
 	mode_t mask = umask(0);
-	int old, rc = -1;
+	int old[HOST_COVERS];
+	int rc = 0;
 
 	/* Mounts made later outside are seen inside, not the other way round. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) {
 		umask(mask);
 		return sandbox_fail(report, "making mounts private");
 	}
-	old = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (old < 0 || mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-			     "mode=0755")) {
-		sandbox_fail(report, "mounting a tmpfs on /dev");
-		goto out;
+	for (int i = 0; i < HOST_COVERS; i++)
+		old[i] = open(host_covers[i].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < HOST_COVERS; i++) {
+		const char *unless = host_covers[i].unless;
+
+		if (rc || (unless && !access(unless, F_OK)))
+			continue;
+		rc = cover_build(i, old[i], report);
+		if (i)
+			rc = 0; /* the program sees the host's there */
 	}
-	rc = dev_bind_all(opts, old);
-	for (size_t i = 0; !rc && i < opts->num_nodes; i++)
-		rc = dev_node(&opts->nodes[i]);
-	if (rc) {
-		sandbox_fail(report, "filling the new /dev");
-		umount2("/dev", MNT_DETACH);
+	for (int i = 0; i < HOST_COVERS; i++) {
+		if (old[i] >= 0)
+			close(old[i]);
 	}
-out:
-	if (old >= 0)
-		close(old);
 	umask(mask);
 	return rc;
 }
@@ -194,7 +222,7 @@ static void debugfs_build(struct sandbox_report *report)
 
 static void sandbox_mounts(const struct host_opts *opts, struct sandbox_report *report)
 {
-	if (dev_build(opts, report))
+	if (covers_build(report))
 		return;
 	report->namespaces = true;
 	if (opts->selftest)

@@ -8,12 +8,14 @@
 /**
  * struct sandbox_report - what became of it
  * @namespaces: the program has a /dev of its own
+ * @covers: which of host_covers[] stand, a bit each
  * @user: it is in a user namespace of its own
  * @error, @step: errno and name of the first step that failed, or 0
  */
 struct sandbox_report {
 	bool namespaces;
 	bool user;
+	u32 covers;
 	s32 error;
 	char step[52];
 };

@@ -15,7 +15,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,46 +42,6 @@ static void supervisor_leave(struct supervisor *sup, enum launch_type type, int 
 
 /* ---- start ---- */
 
-/* What fstat() shows of node @i, and the identity of its directory. */
-static int look_at_node(struct host *host, size_t i)
-{
-	const struct host_node *node = &host->opts->nodes[i];
-	struct stat *st = &host->node_stat[i], dir;
-	char path[PATH_MAX];
-	char *slash;
-
-	if (host->namespaces) {
-		snprintf(path, sizeof(path), "/proc/%d/root%s", host->program, node->path);
-		if (lstat(path, st))
-			return -errno;
-		slash = strrchr(path, '/');
-		*slash = 0;
-		if (stat(path, &dir))
-			return -errno;
-		host->dir_dev[i] = dir.st_dev;
-		host->dir_ino[i] = dir.st_ino;
-	} else {
-		snprintf(path, sizeof(path), "%s", node->path);
-		*strrchr(path, '/') = 0;
-		if (!stat(path, &dir)) {
-			host->dir_dev[i] = dir.st_dev;
-			host->dir_ino[i] = dir.st_ino;
-		}
-		if (stat("/dev", st))
-			return -errno;
-		/* A number no other entry has. */
-		st->st_ino = 0x3b0000 + i;
-		st->st_uid = getuid();
-		st->st_gid = getgid();
-		st->st_size = 0;
-		st->st_blocks = 0;
-		st->st_nlink = 1;
-	}
-	st->st_mode = S_IFCHR | node->mode;
-	st->st_rdev = makedev(node->major, node->minor);
-	return 0;
-}
-
 static void say_sandbox(struct host *host, const struct sandbox_report *report)
 {
 	if (!report->namespaces)
@@ -105,22 +64,20 @@ static int host_setup(struct host *host, const struct sandbox_report *report, in
 
 	host->listener = listener;
 	host->namespaces = report->namespaces;
+	host->covers = report->covers;
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) || stat("/proc/self", &st))
 		return -errno;
 	host->notif_size = MAX(sizes.seccomp_notif, sizeof(struct seccomp_notif));
 	host->proc_dev = st.st_dev;
 	/* Serve on the processor the call came from; Linux before 6.6 cannot. */
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags);
-	for (size_t i = 0; i < host->opts->num_nodes; i++) {
-		rc = look_at_node(host, i);
-		if (rc)
-			return rc;
-	}
 	mutex_init(&host->trace_lock);
+	mutex_init(&host->stores_lock);
+	pthread_cond_init(&host->stores_done, NULL);
 	targets_init(&host->targets);
 	rc = fdtable_init(host);
 	if (!rc)
-		rc = host->opts->start(host->opts->data, &host->space);
+		rc = names_start(host, &host->system->tree);
 	if (!rc)
 		rc = serve_start(host);
 	return rc;
@@ -283,9 +240,13 @@ static void supervisor_end(struct supervisor *sup)
 
 	serve_stop(host);
 	fdtable_drain(host);
+	while (atomic_load(&host->stores))
+		attr_stores_wait(host);
 	targets_fini(&host->targets);
+	tree_watch(&host->system->tree, NULL);
 	if (host->opts->stop)
 		host->opts->stop(host->opts->data);
+	names_fini(&host->names);
 	fdtable_fini(host);
 }
 
@@ -318,7 +279,7 @@ void supervise(const struct host_opts *opts, char *const argv[], int front,
 	struct supervisor *sup = zalloc(sizeof(*sup));
 	sigset_t chld;
 	int ends[2];
-	int sigfd;
+	int sigfd, rc;
 
 	if (!sup || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
 		log_line(&opts->log, IOMMUFD_LOG_ERROR, "cannot start: %s", strerror(errno));
@@ -346,6 +307,14 @@ void supervise(const struct host_opts *opts, char *const argv[], int front,
 	sup->alive = true;
 	drop_stdio();
 	raise_nofile();
+	/* The machine is made while the program makes its surroundings. */
+	rc = opts->start(opts->data, &sup->host.system);
+	if (rc) {
+		host_log(&sup->host, IOMMUFD_LOG_ERROR, "cannot make the machine: %s", strerror(-rc));
+		kill(sup->host.program, SIGKILL);
+		supervisor_leave(sup, LAUNCH_FAILED, EXIT_SUPERVISOR);
+	}
+	sup->host.space = sup->host.system->mem;
 	supervisor_start(sup);
 	supervisor_loop(sup, argv, sigfd);
 	supervisor_end(sup);

@@ -48,13 +48,13 @@ static int open_args(struct call *call, struct open_args *args)
 	return 0;
 }
 
-long open_file_send(struct call *call, struct file *file, const struct host_node *node,
+long open_file_send(struct call *call, struct file *file, struct host_name *name,
 		    int open_flags)
 {
 	int native;
 	int rc;
 
-	rc = fdtable_open(call->host, file, node, open_flags, &native);
+	rc = fdtable_open(call->host, file, name, open_flags, &native);
 	if (rc)
 		return rc;
 	rc = notify_addfd(call->host, call->req->id, native, -1, open_flags, true);
@@ -64,7 +64,30 @@ long open_file_send(struct call *call, struct file *file, const struct host_node
 	return rc < 0 ? rc : CALL_SENT;
 }
 
-static long open_node(struct call *call, const struct host_node *node, int flags)
+long open_file_high(struct call *call, struct file *file, struct host_name *name, int open_flags)
+{
+	int native, fd;
+	long rc;
+
+	rc = fdtable_open(call->host, file, name, open_flags, &native);
+	if (rc)
+		return rc;
+	rc = call_enter(call);
+	if (rc)
+		goto out_close;
+	rc = fdtable_reserve(call, &fd);
+	if (!rc) {
+		rc = notify_addfd(call->host, call->req->id, native, fd, open_flags, false);
+		fdtable_unreserve(call, fd);
+		rc = rc < 0 ? rc : fd;
+	}
+	call_leave(call);
+out_close:
+	close(native);
+	return rc;
+}
+
+static long open_node(struct call *call, struct host_name *name, int flags)
 {
 	struct file *file;
 	int rc;
@@ -78,16 +101,24 @@ static long open_node(struct call *call, const struct host_node *node, int flags
 	rc = call_enter(call);
 	if (rc)
 		return rc;
-	rc = node->open(call->host->opts->data, flags, &file);
+	rc = tree_open(call->host->system, name->path, flags, &file);
 	call_leave(call);
 	if (rc)
 		return rc;
-	return open_file_send(call, file, node, flags);
+	return open_file_send(call, file, name, flags);
+}
+
+static long open_name(struct call *call, struct host_name *name, int flags)
+{
+	if (name->kind == TREE_NODE)
+		return open_node(call, name, flags);
+	if (name->kind == TREE_ATTR && (name->served || !name->ino))
+		return attr_open(call, name, flags);
+	return CALL_NATIVE;
 }
 
 long sys_open(struct call *call)
 {
-	const struct host_opts *opts = call->host->opts;
 	struct path_hit hit;
 	struct open_args args;
 	char path[PATH_MAX];
@@ -96,15 +127,15 @@ long sys_open(struct call *call)
 	/* Where an argument is wrong, the kernel knows best how to say so. */
 	if (open_args(call, &args) || call_path(call, args.path, path) < 0)
 		return CALL_NATIVE;
-	path_resolve(call, args.dirfd, path, &hit);
+	path_resolve(call, args.dirfd, path, !(args.flags & O_NOFOLLOW), &hit);
 	switch (hit.kind) {
-	case PATH_NODE:
-		rc = open_node(call, &opts->nodes[hit.node], (int)args.flags);
+	case PATH_NAME:
+		rc = open_name(call, hit.name, (int)args.flags);
 		break;
 	case PATH_FD:
 		/* As with any device, opening through /proc is opening anew. */
-		if (hit.file->node)
-			rc = open_node(call, hit.file->node, (int)args.flags);
+		if (hit.file->name)
+			rc = open_name(call, hit.file->name, (int)args.flags);
 		else if (!(args.flags & O_PATH))
 			rc = -ENXIO;
 		break;
@@ -114,6 +145,7 @@ long sys_open(struct call *call)
 	case PATH_FAIL_NTH:
 		rc = proc_fail_nth_open(call, &hit, (int)args.flags);
 		break;
+	case PATH_DIR: /* there is none to be listed */
 	case PATH_OTHER:
 		break;
 	}

@@ -20,12 +20,10 @@
 /* Files made by commands are anonymous inodes in Linux: no type, no device. */
 #define ANON_MODE 0600
 
-static void file_stat(const struct host *host, const struct host_file *hf, struct stat *st)
+static void file_stat(const struct host_file *hf, struct stat *st)
 {
-	const struct host_node *nodes = host->opts->nodes;
-
-	if (hf->node) {
-		*st = host->node_stat[hf->node - nodes];
+	if (hf->name) {
+		*st = hf->name->st;
 		return;
 	}
 	*st = (struct stat){
@@ -86,7 +84,7 @@ static long stat_fd(struct call *call, int fd)
 
 	if (call_file(call, fd, &hf) || !hf)
 		return CALL_NATIVE;
-	file_stat(call->host, hf, &st);
+	file_stat(hf, &st);
 	host_file_put(hf);
 	return answer_stat(call, &st);
 }
@@ -97,31 +95,43 @@ long sys_fstat(struct call *call)
 }
 
 /* access(): only root and the program's own user run here, both may. */
-static long answer_access(u64 mode)
+static long answer_access(const struct path_hit *hit, u64 mode)
 {
-	return mode & ~(u64)(R_OK | W_OK | X_OK) ? -EINVAL : mode & X_OK ? -EACCES : 0;
+	mode_t bits = hit->kind == PATH_DIR || hit->name->kind == TREE_DIR  ? 0555 :
+		      hit->name->kind == TREE_LINK			    ? 0777 :
+									      hit->name->mode;
+
+	if (mode & ~(u64)(R_OK | W_OK | X_OK))
+		return -EINVAL;
+	return ((mode & R_OK) && !(bits & 0444)) || ((mode & W_OK) && !(bits & 0222)) ||
+			       ((mode & X_OK) && !(bits & 0111)) ?
+		       -EACCES :
+		       0;
 }
 
-static long stat_path(struct call *call, int dirfd, const char *path)
+/* A directory the host does not have, as far as it can be shown. */
+static const struct stat dir_stat = { .st_mode = S_IFDIR | 0755, .st_nlink = 2, .st_blksize = PAGE_SIZE };
+
+static long stat_path(struct call *call, int dirfd, const char *path, bool follow)
 {
 	const u64 *arg = (const u64 *)call->req->data.args;
 	struct path_hit hit;
 	long rc = CALL_NATIVE;
 
-	path_resolve(call, dirfd, path, &hit);
-	if (hit.kind == PATH_NODE) {
+	path_resolve(call, dirfd, path, follow, &hit);
+	if (hit.kind == PATH_NAME || hit.kind == PATH_DIR) {
 		switch (call->req->data.nr) {
 #ifdef SYS_access
 		case SYS_access:
-			rc = answer_access((u32)arg[1]);
+			rc = answer_access(&hit, (u32)arg[1]);
 			break;
 #endif
 		case SYS_faccessat:
 		case SYS_faccessat2:
-			rc = answer_access((u32)arg[2]);
+			rc = answer_access(&hit, (u32)arg[2]);
 			break;
 		default:
-			rc = answer_stat(call, &call->host->node_stat[hit.node]);
+			rc = answer_stat(call, hit.name ? &hit.name->st : &dir_stat);
 		}
 	}
 	path_hit_put(&hit);
@@ -145,8 +155,10 @@ long sys_path_stat(struct call *call)
 		flags = arg[2];
 		break;
 #ifdef SYS_stat
-	case SYS_stat:
 	case SYS_lstat:
+		flags = AT_SYMLINK_NOFOLLOW;
+		__attribute__((fallthrough));
+	case SYS_stat:
 	case SYS_access:
 		dirfd = AT_FDCWD;
 		upath = arg[0];
@@ -159,7 +171,8 @@ long sys_path_stat(struct call *call)
 		return CALL_NATIVE;
 	if (!len)
 		return flags & AT_EMPTY_PATH ? stat_fd(call, dirfd) : CALL_NATIVE;
-	return call->host->namespaces ? CALL_NATIVE : stat_path(call, dirfd, path);
+	return call->host->namespaces ? CALL_NATIVE :
+					stat_path(call, dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW));
 }
 
 long sys_readlink(struct call *call)
@@ -174,11 +187,16 @@ long sys_readlink(struct call *call)
 
 	if (call_path(call, arg[at], path) < 0)
 		return CALL_NATIVE;
-	path_resolve(call, at ? (int)arg[0] : AT_FDCWD, path, &hit);
+	path_resolve(call, at ? (int)arg[0] : AT_FDCWD, path, false, &hit);
+	if (hit.kind == PATH_NAME && hit.name->kind == TREE_LINK && !call->host->namespaces &&
+	    (int)arg[at + 2] > 0) {
+		len = MIN(strlen(hit.name->target), arg[at + 2]);
+		rc = call_write(call, arg[at + 1], hit.name->target, len) ?: (long)len;
+	}
 	if (hit.kind == PATH_FD && (int)arg[at + 2] > 0) {
-		char text[64];
+		char text[PATH_MAX];
 
-		name = hit.file->node ? hit.file->node->path : hit.file->file->ops->name;
+		name = hit.file->name ? hit.file->name->path : hit.file->file->ops->name;
 		snprintf(text, sizeof(text), "%s%s", *name == '/' ? "" : "anon_inode:", name);
 		len = MIN(strlen(text), arg[at + 2]);
 		rc = call_write(call, arg[at + 1], text, len) ?: (long)len;

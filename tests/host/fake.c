@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "core/system.h"
+#include "core/tree.h"
 #include "host/host.h"
 #include "mem/task.h"
 
@@ -244,7 +246,7 @@ static const struct file_ops fake_ops = {
 	.release = fake_release,
 };
 
-static int fake_open(void *data, int open_flags, struct file **ret_file)
+static int fake_open(struct tree_entry *entry, int open_flags, struct file **ret_file)
 {
 	struct fake *fake;
 
@@ -259,13 +261,33 @@ static int fake_open(void *data, int open_flags, struct file **ret_file)
 	return 0;
 }
 
-static int fake_start(void *data, struct mem_space **ret_space)
+static struct iommufd_system *fake_system;
+
+/* ---- names ---- */
+
+static struct tree_entry nodes[] = {
+	{ .path = "/dev/fake/one", .kind = TREE_NODE, .mode = 0600, .major = 10, .minor = 200,
+	  .open = fake_open },
+	{ .path = "/dev/other", .kind = TREE_NODE, .mode = 0666, .major = 240, .minor = 3,
+	  .open = fake_open },
+};
+
+static int fake_start(void *data, struct iommufd_system **ret_system)
 {
-	return mem_space_create(IOMMUFD_FRAMES_CONTIGUOUS, NULL, ret_space);
+	struct iommufd_system_opts opts = { .size = sizeof(opts) };
+	int rc = iommufd_system_create(&opts, &fake_system);
+
+	for (size_t i = 0; !rc && i < ARRAY_SIZE(nodes); i++)
+		rc = tree_add(&fake_system->tree, &nodes[i]);
+	*ret_system = fake_system;
+	return rc;
 }
 
 static void fake_stop(void *data)
 {
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		tree_remove(&fake_system->tree, &nodes[i]);
+	iommufd_system_destroy(fake_system);
 	if (live)
 		fprintf(stderr, "%d files are not released at the end\n", live);
 }
@@ -274,11 +296,6 @@ static void fake_log(void *data, enum iommufd_log_level level, const char *line)
 {
 	fprintf(stderr, "%s\n", line);
 }
-
-static const struct host_node nodes[] = {
-	{ "/dev/fake/one", 10, 200, 0600, fake_open },
-	{ "/dev/other", 240, 3, 0666, fake_open },
-};
 
 /* ================= the program's half ================= */
 
@@ -435,8 +452,6 @@ static int program(void)
 int main(int argc, char **argv)
 {
 	struct host_opts opts = {
-		.nodes = nodes,
-		.num_nodes = ARRAY_SIZE(nodes),
 		.start = fake_start,
 		.stop = fake_stop,
 		.log = { .fn = fake_log, .level = IOMMUFD_LOG_INFO },

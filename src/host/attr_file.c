@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of sysfs that the program opens and that are more than a text written
+ * once.  To be read as text only, it gets a file in memory with what the attribute says at
+ * that moment: reading, seeking and mapping are the kernel's.  A binary one, or one that is
+ * written, is a file of ours with a number the filter knows, and each write is a store.
+ *
+ * But a shell's redirection duplicates that descriptor to number 1, where writes
+ * are the kernel's and land in the memory behind the descriptor.  The watch for its
+ * last close tells of them too: then a thread stores what is new there.  The write
+ * itself has succeeded by then, so an error is only logged; and so that what the program
+ * does next finds it done, the next call waits for it a while.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "host/host_priv.h"
+
+#define ATTR_MAX      (64 * 1024)
+#define STORE_WAIT_MS 200
+
+/* ---- our own memory as a caller's ---- */
+
+static int local_copy_from(struct task *task, void *dst, u64 uaddr, size_t len)
+{
+	memcpy(dst, (const void *)(uintptr_t)uaddr, len);
+	return 0;
+}
+
+static int local_copy_to(struct task *task, u64 uaddr, const void *src, size_t len)
+{
+	memcpy((void *)(uintptr_t)uaddr, src, len);
+	return 0;
+}
+
+static bool local_capable(struct task *task, int cap)
+{
+	return true;
+}
+
+static int local_fd_get(struct task *task, int fd, struct task_fd *ret)
+{
+	return -EBADF;
+}
+
+static int local_fd_reserve(struct task *task, int open_flags, int *ret_fd)
+{
+	return -EMFILE;
+}
+
+static const struct task_ops local_task_ops = {
+	.copy_from = local_copy_from,
+	.copy_to = local_copy_to,
+	.capable = local_capable,
+	.fd_get = local_fd_get,
+	.fd_reserve = local_fd_reserve,
+};
+
+static ssize_t attr_io(struct file *file, void *buf, size_t len, u64 pos, bool write)
+{
+	struct task task = {.ops = &local_task_ops};
+	struct task *previous = task_enter(&task);
+	ssize_t n;
+
+	n = write ? file->ops->pwrite(file, (uintptr_t)buf, len, pos)
+		  : file->ops->pread(file, (uintptr_t)buf, len, pos);
+	task_leave(previous);
+	return n;
+}
+
+/* ---- opening ---- */
+
+/* All it says now; at most ATTR_MAX bytes. */
+static ssize_t attr_text(struct file *file, char *text)
+{
+	ssize_t len = 0, n;
+
+	while (len < ATTR_MAX && (n = attr_io(file, text + len, ATTR_MAX - len, len, false))) {
+		if (n < 0)
+			return n;
+		len += n;
+	}
+	return len;
+}
+
+static long attr_open_text(struct call *call, struct file *file, int open_flags)
+{
+	char *text = alloc_uninit(ATTR_MAX);
+	ssize_t len = -ENOMEM;
+	int fd;
+	long rc;
+
+	if (text)
+		len = attr_text(file, text);
+	file_put(file);
+	if (len < 0) {
+		free(text);
+		return len;
+	}
+	fd = text_file(text, len);
+	free(text);
+	if (fd < 0)
+		return fd;
+	rc = notify_addfd(call->host, call->req->id, fd, -1, open_flags, true);
+	close(fd);
+	call->sent = rc;
+	return rc < 0 ? rc : CALL_SENT;
+}
+
+long attr_open(struct call *call, struct host_name *name, int open_flags)
+{
+	struct file *file;
+	int rc;
+
+	if (open_flags & O_PATH)
+		return CALL_NATIVE;
+	if ((open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	if (open_flags & O_DIRECTORY)
+		return -ENOTDIR;
+	rc = tree_open(call->host->system, name->path, open_flags, &file);
+	if (rc)
+		return rc;
+	if ((open_flags & O_ACCMODE) == O_RDONLY && !name->binary)
+		return attr_open_text(call, file, open_flags);
+	return open_file_high(call, file, name, open_flags);
+}
+
+/* ---- writes that passed us by ---- */
+
+/* The bytes that came into the object since the last look, as one write. */
+static void attr_store_new(struct host_file *hf)
+{
+	char text[TREE_TEXT_MAX];
+	struct stat st;
+	ssize_t len, n;
+	u64 pos;
+
+	mutex_lock(&hf->lock);
+	if (fstat(hf->memory_fd, &st))
+		st.st_size = 0;
+	/* Not longer than it was: it was written anew from the start. */
+	pos = (u64)st.st_size > hf->stored ? hf->stored : 0;
+	hf->stored = st.st_size;
+	mutex_unlock(&hf->lock);
+	len = pread(hf->memory_fd, text, sizeof(text), (off_t)pos);
+	if (len <= 0)
+		return;
+	n = attr_io(hf->file, text, len, pos, true);
+	if (n < 0)
+		host_log(hf->host, IOMMUFD_LOG_WARN,
+			 "%s: a write through a duplicated descriptor "
+			 "failed: %s",
+			 hf->name->path, strerror((int)-n));
+}
+
+static void *attr_store_thread(void *arg)
+{
+	struct host_file *hf = arg;
+	struct host *host = hf->host;
+
+	attr_store_new(hf);
+	host_file_put(hf);
+	mutex_lock(&host->stores_lock);
+	atomic_fetch_sub(&host->stores, 1);
+	pthread_cond_broadcast(&host->stores_done);
+	mutex_unlock(&host->stores_lock);
+	return NULL;
+}
+
+void attr_written(struct host_file *hf)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+
+	file_get(hf->file);
+	atomic_fetch_add(&hf->host->stores, 1);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* A store may take as long as it takes somebody to let go of a device. */
+	if (pthread_create(&thread, &attr, attr_store_thread, hf))
+		attr_store_thread(hf);
+	pthread_attr_destroy(&attr);
+}
+
+void attr_stores_wait(struct host *host)
+{
+	struct timespec until;
+	int rc = 0;
+
+	if (likely(!atomic_load_explicit(&host->stores, memory_order_acquire)))
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STORE_WAIT_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	mutex_lock(&host->stores_lock);
+	while (!rc && atomic_load(&host->stores))
+		rc = pthread_cond_timedwait(&host->stores_done, &host->stores_lock.m, &until);
+	mutex_unlock(&host->stores_lock);
+}
