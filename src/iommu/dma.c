@@ -82,8 +82,26 @@ static int at_copy(struct dma_system *sys, const struct dma_at *at, void *buf, s
 	if (likely(at->host != NULL))
 		return which == IOTLB_WRITE ? mem_guard_copy(at->host, buf, len) :
 					      mem_guard_copy(buf, at->host, len);
-	return which == IOTLB_WRITE ? mem_phys_write(sys->mem, at->pa, buf, len) :
-				      mem_phys_read(sys->mem, at->pa, buf, len);
+	return which == IOTLB_WRITE ? mem_ram_write(sys->mem, at->pa, buf, len) :
+				      mem_ram_read(sys->mem, at->pa, buf, len);
+}
+
+/*
+ * Another device's registers.  Its model runs, and may do DMA: so this is outside, a
+ * posted request on its way when an unmap that overtakes it returns.
+ */
+static __attribute__((noinline, cold)) int dma_peer(struct dma_system *sys, ioasid_t pasid, u64 iova,
+						    u64 pa, void *buf, size_t len, int which,
+						    struct iommufd_dma_fault *fault)
+{
+	int rc = which == IOTLB_WRITE ? mem_phys_write(sys->mem, pa, buf, len) :
+					mem_phys_read(sys->mem, pa, buf, len);
+
+	if (!rc)
+		return 0;
+	dma_fault_set(fault, IOMMU_XLAT_OK, iova, pasid,
+		      which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ);
+	return -EIO;
 }
 
 static inline int dma_piece(struct iotlb *iotlb, u64 iova, void *buf, size_t *len, int which,
@@ -98,7 +116,14 @@ static inline int dma_piece(struct iotlb *iotlb, u64 iova, void *buf, size_t *le
 		if (unlikely(at.host == IOTLB_UNKNOWN))
 			iotlb_resolve(iotlb, iova, &at);
 		*len = MIN(MIN(*len, at.run), PIECE_MAX);
-		if (unlikely(at_copy(iotlb->sys, &at, buf, *len, which))) {
+		rc = at_copy(iotlb->sys, &at, buf, *len, which);
+		if (unlikely(rc == -EREMOTEIO)) {
+			struct dma_system *sys = iotlb->sys;
+
+			iotlb_leave(iotlb);
+			return dma_peer(sys, iotlb->pasid, iova, at.pa, buf, *len, which, fault);
+		}
+		if (unlikely(rc)) {
 			dma_fault_set(fault, IOMMU_XLAT_OK, iova, iotlb->pasid,
 				      which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ);
 			rc = -EIO;
@@ -239,10 +264,10 @@ static int atomic_copied(struct dma_system *sys, u64 pa, size_t size, enum iommu
 	int rc;
 
 	mutex_lock(&sys->copied);
-	rc = mem_phys_read(sys->mem, pa, &old, size);
+	rc = mem_ram_read(sys->mem, pa, &old, size);
 	if (!rc) {
 		new = atomic_result(op, old, operand, compare);
-		rc = mem_phys_write(sys->mem, pa, &new, size);
+		rc = mem_ram_write(sys->mem, pa, &new, size);
 	}
 	mutex_unlock(&sys->copied);
 	*ret_old = old;

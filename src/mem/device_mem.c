@@ -114,9 +114,14 @@ int mem_device_provide(struct mem_device *device, u64 offset, u64 length, struct
 	return 0;
 }
 
-void mem_device_withdraw(struct mem_device *device, u64 offset, const struct mem_run *run)
+void mem_device_clear(struct mem_device *device, u64 offset, u64 length)
 {
 	fallocate(device->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-		  (off_t)((u64)run->npages << PAGE_SHIFT));
+		  (off_t)length);
+}
+
+void mem_device_withdraw(struct mem_device *device, u64 offset, const struct mem_run *run)
+{
+	mem_device_clear(device, offset, (u64)run->npages << PAGE_SHIFT);
 	mem_unpin(run);
 }

@@ -9,7 +9,7 @@
 
 #include "mem/mem.h"
 
-#define MEM_DEVICE_SIZE BIT_ULL(MEM_WINDOW_SHIFT) /* offsets end here */
+#define MEM_DEVICE_SIZE BIT_ULL(MEM_WINDOW_SHIFT) /* of what is physically consecutive, at most */
 
 struct mem_device;
 
@@ -27,12 +27,15 @@ int mem_device_fd(const struct mem_device *device);
 
 /**
  * mem_device_provide() - zeroed memory at @offset, physically consecutive
- * @offset, @length: bytes, whole pages, inside MEM_DEVICE_SIZE, nothing there yet
+ * @offset, @length: bytes, whole pages, of one MEM_DEVICE_SIZE (no multiple of it is inside), nothing
+ *	there yet.  Offsets may be as large as a file's: only what is provided takes memory.
  * @ret_run: mem_device_withdraw() it
  * Return: 0, -ENOMEM.
  */
 int mem_device_provide(struct mem_device *device, u64 offset, u64 length,
 		       struct mem_run *ret_run);
+/** mem_device_clear() - what was provided becomes zero again */
+void mem_device_clear(struct mem_device *device, u64 offset, u64 length);
 void mem_device_withdraw(struct mem_device *device, u64 offset, const struct mem_run *run);
 
 #endif

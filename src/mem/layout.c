@@ -45,8 +45,9 @@ void layout_init(struct mem_layout *layout, enum iommufd_frame_policy policy,
 	bool scatter = policy != IOMMUFD_FRAMES_CONTIGUOUS;
 
 	*layout = (struct mem_layout){ .mask = MEM_WINDOW_PAGES - 1, .mul = 1, .inv = 1 };
-	/* Page tables and device memory are contiguous on any machine. */
-	if (backing->kind == MEM_BACKING_FRAMES || backing->device)
+	/* Page tables, registers and device memory are contiguous on any machine. */
+	if (backing->kind == MEM_BACKING_FRAMES || backing->kind == MEM_BACKING_IO ||
+	    backing->device)
 		scatter = false;
 	if (!scatter)
 		return;

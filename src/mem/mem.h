@@ -131,9 +131,15 @@ int mem_run_write(const struct mem_run *run, u64 offset, const void *src, size_t
  * translation) uses mem_phys_read() and mem_phys_write(), which hold the window meanwhile.
  */
 void *mem_phys_ptr(struct mem_space *space, u64 pa, u64 *ret_len);
-/** mem_phys_read(), mem_phys_write() - any address and length; 0 or -EFAULT */
+/**
+ * mem_phys_read(), mem_phys_write() - any address and length; 0 or -EFAULT
+ * Where a device answers (mem/io.h) it is called: hold no lock.
+ */
 int mem_phys_read(struct mem_space *space, u64 pa, void *dst, size_t len);
 int mem_phys_write(struct mem_space *space, u64 pa, const void *src, size_t len);
+/** mem_ram_read(), mem_ram_write() - the same, but -EREMOTEIO where it is not memory that answers */
+int mem_ram_read(struct mem_space *space, u64 pa, void *dst, size_t len);
+int mem_ram_write(struct mem_space *space, u64 pa, const void *src, size_t len);
 /**
  * mem_phys_load64(), mem_phys_cas64() - one aligned word as the hardware accesses it: whole
  * @old: what must be there for @value to be written; becomes what was there, so the exchange

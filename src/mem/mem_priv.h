@@ -41,13 +41,14 @@ enum mem_backing_kind {
 	MEM_BACKING_FILE,
 	MEM_BACKING_MM,
 	MEM_BACKING_FRAMES,
+	MEM_BACKING_IO,
 };
 
 /**
  * struct mem_backing - memory with one identity
  * @refs: its windows, plus whoever else holds it; under space->lock
  * @fd: FILE: the file, readable and if possible writable; MM: /proc/PID/mem, or -1 when it
- *	is this process; FRAMES: -1
+ *	is this process; FRAMES, IO: -1
  * @device: FILE: device memory: never scattered, and not to be pinned by address
  */
 struct mem_backing {
@@ -141,6 +142,13 @@ void window_unhold(struct mem_window *window);
 /* Another reader: the window at @pa if there is one; window_put(window, 1) it. */
 struct mem_window *window_get_phys(struct mem_space *space, u64 pa);
 void window_put(struct mem_window *window, u64 n);
+
+/* ---- no memory, but somebody who answers (io.c) ---- */
+
+/* A copy of @len bytes at @offset of the window, in accesses of a CPU's sizes; 0 or -EFAULT. */
+int io_copy(struct mem_backing *backing, u64 offset, u8 *buf, size_t len, bool write);
+/* The backing has lost its last reference. */
+void io_gone(struct mem_backing *backing);
 
 /* ---- layout (layout.c) ---- */
 

@@ -35,9 +35,14 @@ void *mem_phys_ptr(struct mem_space *space, u64 pa, u64 *ret_len)
 	return (void *)(window->host + window_linear(window, pa, ret_len));
 }
 
+static bool window_is_ram(const struct mem_window *window)
+{
+	return window->direct || window->backing->kind != MEM_BACKING_IO;
+}
+
 /* Copy what lies in one window; *@done says how much. */
 static int window_phys_copy(struct mem_space *space, u64 pa, u8 *buf, size_t len, bool write,
-			    size_t *done)
+			    bool io, size_t *done)
 {
 	struct mem_window *window = window_get_phys(space, pa);
 	u64 end;
@@ -45,6 +50,8 @@ static int window_phys_copy(struct mem_space *space, u64 pa, u8 *buf, size_t len
 
 	if (!window)
 		return -EFAULT;
+	if (unlikely(!io && !window_is_ram(window)))
+		rc = -EREMOTEIO;
 	end = window->pa + MEM_WINDOW_SIZE;
 	*done = 0;
 	while (*done < len && pa < end && !rc) {
@@ -59,11 +66,11 @@ static int window_phys_copy(struct mem_space *space, u64 pa, u8 *buf, size_t len
 	return rc;
 }
 
-static int phys_copy(struct mem_space *space, u64 pa, u8 *buf, size_t len, bool write)
+static int phys_copy(struct mem_space *space, u64 pa, u8 *buf, size_t len, bool write, bool io)
 {
 	while (len) {
 		size_t done;
-		int rc = window_phys_copy(space, pa, buf, len, write, &done);
+		int rc = window_phys_copy(space, pa, buf, len, write, io, &done);
 
 		if (rc)
 			return rc;
@@ -76,12 +83,22 @@ static int phys_copy(struct mem_space *space, u64 pa, u8 *buf, size_t len, bool 
 
 int mem_phys_read(struct mem_space *space, u64 pa, void *dst, size_t len)
 {
-	return phys_copy(space, pa, dst, len, false);
+	return phys_copy(space, pa, dst, len, false, true);
 }
 
 int mem_phys_write(struct mem_space *space, u64 pa, const void *src, size_t len)
 {
-	return phys_copy(space, pa, (u8 *)(uintptr_t)src, len, true);
+	return phys_copy(space, pa, (u8 *)(uintptr_t)src, len, true, true);
+}
+
+int mem_ram_read(struct mem_space *space, u64 pa, void *dst, size_t len)
+{
+	return phys_copy(space, pa, dst, len, false, false);
+}
+
+int mem_ram_write(struct mem_space *space, u64 pa, const void *src, size_t len)
+{
+	return phys_copy(space, pa, (u8 *)(uintptr_t)src, len, true, false);
 }
 
 /* ---- words ---- */
@@ -100,8 +117,10 @@ int mem_phys_load64(struct mem_space *space, u64 pa, u64 *ret)
 	offset = window_linear(window, pa, &len);
 	if (likely(window->direct))
 		rc = guard_load64((const u64 *)(window->host + offset), ret);
-	else
+	else if (window_is_ram(window))
 		rc = window_copy(window, offset, ret, sizeof(*ret), false);
+	else
+		rc = -EFAULT;
 	window_put(window, 1);
 	return rc;
 }
@@ -133,8 +152,10 @@ int mem_phys_cas64(struct mem_space *space, u64 pa, u64 *old, u64 value)
 	offset = window_linear(window, pa, &len);
 	if (likely(window->direct))
 		rc = guard_cas64((u64 *)(window->host + offset), old, value);
-	else
+	else if (window_is_ram(window))
 		rc = copied_cas64(window, offset, old, value);
+	else
+		rc = -EFAULT;
 	window_put(window, 1);
 	return rc;
 }

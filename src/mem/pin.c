@@ -200,6 +200,8 @@ int window_copy(const struct mem_window *window, u64 offset, void *buf, size_t l
 {
 	void *host = (void *)(window->host + offset);
 
+	if (!window->direct && window->backing->kind == MEM_BACKING_IO)
+		return io_copy(window->backing, offset, buf, len, write);
 	if (!window->direct)
 		return memfd_copy(window->backing->fd, window->host + offset, buf, len, write);
 	return write ? mem_guard_copy(host, buf, len) : mem_guard_copy(buf, host, len);

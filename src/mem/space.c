@@ -40,7 +40,9 @@ static void trash_empty(const struct trash *trash)
 		munmap(trash->host, MEM_WINDOW_SIZE);
 	if (trash->pins)
 		munmap(trash->pins, PINS_BYTES);
-	if (trash->backing) {
+	if (trash->backing && trash->backing->kind == MEM_BACKING_IO) {
+		io_gone(trash->backing);
+	} else if (trash->backing) {
 		if (trash->backing->fd >= 0)
 			close(trash->backing->fd);
 		free(trash->backing);
@@ -201,6 +203,10 @@ static int window_map(struct mem_window *window)
 		if (!ptr)
 			return -ENOMEM;
 		window->host = (uintptr_t)ptr;
+		return 0;
+	case MEM_BACKING_IO:
+		window->direct = false;
+		window->host = 0;
 		return 0;
 	}
 	return -EINVAL;
