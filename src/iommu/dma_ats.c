@@ -267,6 +267,25 @@ static bool grant_covers(struct iommu_dma *dma, u64 pa, unsigned int access, u64
 	return false;
 }
 
+static int ats_ram_copy(struct mem_space *mem, u64 pa, u8 *buf, size_t len, unsigned int access)
+{
+	return access & IOMMU_WRITE ? mem_ram_write(mem, pa, buf, len) :
+				      mem_ram_read(mem, pa, buf, len);
+}
+
+/* Another device's registers: its model runs, so no lock is held, as in dma_peer(). */
+static int ats_peer_copy(struct mem_space *mem, u64 pa, u8 *buf, size_t len, unsigned int access)
+{
+	return access & IOMMU_WRITE ? mem_phys_write(mem, pa, buf, len) :
+				      mem_phys_read(mem, pa, buf, len);
+}
+
+static int ats_gone(struct iommufd_dma_fault *fault, u64 pa, unsigned int access)
+{
+	dma_fault_set(fault, IOMMU_XLAT_OK, pa, IOMMU_NO_PASID, access);
+	return -EIO;
+}
+
 static int ats_copy(struct device *dev, u64 pa, u8 *buf, size_t len, unsigned int access,
 		    struct iommufd_dma_fault *fault)
 {
@@ -281,22 +300,25 @@ static int ats_copy(struct device *dev, u64 pa, u8 *buf, size_t len, unsigned in
 	if (!dma)
 		return dma_fault_set(fault, IOMMU_XLAT_NOT_ATTACHED, pa, IOMMU_NO_PASID, access);
 	while (len && !rc) {
+		struct mem_space *mem;
+		bool granted;
 		size_t n = 0;
 
 		/* The lock is held until the memory was touched: an invalidation waits for it. */
 		read_lock(&dma->ats_lock);
-		if (!grant_covers(dma, pa, access, &last)) {
-			rc = dma_fault_set(fault, IOMMU_XLAT_PERMISSION, pa, IOMMU_NO_PASID, access);
-		} else {
+		mem = dma->ats_mem;
+		granted = grant_covers(dma, pa, access, &last);
+		if (granted) {
 			n = MIN(len, last - pa + 1);
-			rc = access & IOMMU_WRITE ? mem_phys_write(dma->ats_mem, pa, buf, n) :
-						    mem_phys_read(dma->ats_mem, pa, buf, n);
-			if (rc) {
-				dma_fault_set(fault, IOMMU_XLAT_OK, pa, IOMMU_NO_PASID, access);
-				rc = -EIO;
-			}
+			rc = ats_ram_copy(mem, pa, buf, n, access);
 		}
 		read_unlock(&dma->ats_lock);
+		if (rc == -EREMOTEIO)
+			rc = ats_peer_copy(mem, pa, buf, n, access);
+		if (!granted)
+			rc = dma_fault_set(fault, IOMMU_XLAT_PERMISSION, pa, IOMMU_NO_PASID, access);
+		else if (rc)
+			rc = ats_gone(fault, pa, access);
 		pa += n;
 		buf += n;
 		len -= n;
