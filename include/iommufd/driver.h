@@ -248,6 +248,8 @@ struct iommu_xlat {
  *	attached to; or where guests own the PASID table (user_pasid_table) and it is attached
  *	to the RID, any that is attached to nothing else.  May report events of @dev.
  *	Missing: all is IOMMU_XLAT_BLOCKED
+ * @look: what the tables say about @iova, for people to read: marks nothing, takes the locks it
+ *	needs; ret->dirty says whether the entry has its mark.  0, -ENOENT.  Missing: by @iova_to_phys
  * @enforce_cache_coherency: true: from now on no-snoop is ignored
  * @cache_invalidate_user: a guest changed the tables of a nested domain; entries are done in order
  *	and the number completed is written to array->entry_num on every path.  entry_num 0 asks
@@ -270,6 +272,7 @@ struct iommu_domain_ops {
 	enum iommu_xlat_fault (*translate_nested)(struct iommu_domain *domain, struct device *dev,
 						  ioasid_t pasid, u64 iova, unsigned int access,
 						  struct iommu_xlat *ret);
+	int (*look)(struct iommu_domain *domain, u64 iova, struct iommu_xlat *ret);
 	bool (*enforce_cache_coherency)(struct iommu_domain *domain);
 	int (*cache_invalidate_user)(struct iommu_domain *domain,
 				     struct iommu_user_data_array *array);

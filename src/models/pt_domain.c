@@ -98,6 +98,26 @@ phys_addr_t pt_domain_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
 	return rc ? 0 : pa;
 }
 
+int pt_domain_look(struct iommu_domain *domain, u64 iova, struct iommu_xlat *ret)
+{
+	struct pt_domain *pdom = to_pt_domain(domain);
+	struct pt_walk walk;
+	int rc;
+
+	read_lock(&pdom->walkers);
+	rc = pdom->pt.ops->walk(&pdom->pt, iova, &walk);
+	read_unlock(&pdom->walkers);
+	if (rc)
+		return rc;
+	*ret = (struct iommu_xlat){
+		.pa = walk.pa,
+		.lg2 = walk.lg2,
+		.prot = walk.prot & (IOMMU_READ | IOMMU_WRITE),
+		.dirty = domain->dirty_ops && walk.dirty,
+	};
+	return 0;
+}
+
 /* ---- dirty tracking ---- */
 
 int pt_domain_set_tracking(struct pt_domain *pdom, bool on, pt_domain_mark_fn mark)

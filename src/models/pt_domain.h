@@ -45,6 +45,7 @@ size_t pt_domain_unmap_range(struct iommu_domain *domain, u64 iova, size_t len,
 			     struct iommu_iotlb_gather *gather);
 void pt_domain_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather);
 phys_addr_t pt_domain_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova);
+int pt_domain_look(struct iommu_domain *domain, u64 iova, struct iommu_xlat *ret);
 
 /** typedef pt_domain_mark_fn - tell the hardware to set dirty marks, or no more */
 typedef void (*pt_domain_mark_fn)(struct pt_domain *pdom, bool on);

@@ -47,6 +47,7 @@ static const struct iommu_domain_ops generic_domain_ops = {
 	.iotlb_sync = pt_domain_iotlb_sync,
 	.iova_to_phys = pt_domain_iova_to_phys,
 	.translate = generic_translate,
+	.look = pt_domain_look,
 	.enforce_cache_coherency = generic_enforce_cache_coherency,
 	.free = generic_domain_free,
 };

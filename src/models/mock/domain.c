@@ -65,6 +65,7 @@ const struct iommu_domain_ops mock_domain_ops = {
 	.unmap_range = pt_domain_unmap_range,
 	.iotlb_sync = pt_domain_iotlb_sync,
 	.iova_to_phys = pt_domain_iova_to_phys,
+	.look = pt_domain_look,
 	.translate = mock_translate,
 	.free = mock_domain_free,
 };
