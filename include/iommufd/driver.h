@@ -418,7 +418,7 @@ struct iommu_page_response;
  *	iopf_queue_remove_device(), for groups a program had been told of.
  * @probe_device: take @dev on; the instance that serves it, or ERR_PTR(-ENODEV)
  * @release_device: undo it; the device is in no domain any more
- * @device_group: the group @dev belongs to, counted; generic_device_group() for one of its own
+ * @device_group: the group @dev belongs to, counted; generic_device_group() unless the IOMMU itself can not tell devices apart
  * @default_domain: what a device is in while nobody owns it; NULL: @blocked_domain
  * @blocked_domain: no DMA at all; never freed, one for all devices.  Without it the core makes
  *	an empty paging domain, and PASIDs are not possible.
@@ -473,6 +473,8 @@ struct iommu_device {
  * @selftest: a test device: being bound does not keep the context open
  * @pasid_exec, @pasid_priv: a PCI device whose PASID capability is on, with these rights
  * @vf_pri: a PCI VF using the page requests of its PF
+ * @bus_group: how its bus groups devices that reach each other behind the IOMMU's back, as
+ *	iommu_ops.device_group(); NULL: each is alone
  * @iommu_dev: the IOMMU it is behind
  * @iommu_group: its group, counted
  * @max_pasids: the smaller of its own and its IOMMU's limits
@@ -490,6 +492,7 @@ struct device {
 	bool pasid_exec;
 	bool pasid_priv;
 	bool vf_pri;
+	struct iommu_group *(*bus_group)(struct device *dev);
 
 	struct iommu_device *iommu_dev;
 	struct iommu_group *iommu_group;
@@ -521,7 +524,7 @@ IOMMUFD_EXPORT void iommu_release_device(struct device *dev);
 IOMMUFD_EXPORT struct iommu_group *iommu_group_alloc(void);
 IOMMUFD_EXPORT struct iommu_group *iommu_group_ref_get(struct iommu_group *group);
 IOMMUFD_EXPORT void iommu_group_put(struct iommu_group *group);
-/** generic_device_group() - for device_group(): each device alone; ERR_PTR(-ENOMEM) */
+/** generic_device_group() - for device_group(): as the device's bus says, else it is alone; ERR_PTR(-ENOMEM) */
 IOMMUFD_EXPORT struct iommu_group *generic_device_group(struct device *dev);
 
 /* ---- page requests ---- */

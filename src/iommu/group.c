@@ -43,8 +43,11 @@ void iommu_group_put(struct iommu_group *group)
 
 struct iommu_group *generic_device_group(struct device *dev)
 {
-	struct iommu_group *group = iommu_group_alloc();
+	struct iommu_group *group;
 
+	if (dev->bus_group)
+		return dev->bus_group(dev);
+	group = iommu_group_alloc();
 	return group ? group : ERR_PTR(-ENOMEM);
 }
 
