@@ -111,8 +111,7 @@ static struct iotlb *iotlb_alloc(struct device *dev, ioasid_t pasid)
 	memset(iotlb, 0, sizeof(*iotlb));
 	atomic_init(&iotlb->dev, dev);
 	iotlb->pasid = pasid;
-	atomic_init(&iotlb->gate, asym_fence_setup() ? IOTLB_FENCED : 0);
-	iotlb->generation = 1;
+	atomic_init(&iotlb->gate, 1 | (asym_fence_setup() ? IOTLB_GATE_FENCED : 0));
 	iotlb->dma = dev->dma;
 	for (int i = 0; i < IOTLB_ENTRIES; i++)
 		iotlb_entry_clear(&iotlb->entries[i]);
@@ -325,6 +324,18 @@ static void iotlb_fill(struct iotlb *iotlb, u64 iova, const struct iommu_xlat *x
 	entry->run = xlat_run(x, iova) + off;
 }
 
+/* Tables read another way are void. */
+static void iotlb_set_leaf(struct iotlb *iotlb, const struct iommu_leaf_bits *leaf)
+{
+	iotlb_void_tables(iotlb);
+	iotlb->leaf_address = leaf->address;
+	for (int i = 0; i < 2; i++) {
+		iotlb->leaf_bits[2 * i] = leaf->mask[i];
+		iotlb->leaf_bits[2 * i + 1] = leaf->want[i];
+	}
+	iotlb->leaf = leaf;
+}
+
 static void iotlb_fill_table(struct iotlb *iotlb, u64 iova, const struct iommu_xlat *x)
 {
 	struct iotlb_table *t = &iotlb->tables[(iova >> IOTLB_TABLE_SHIFT) % IOTLB_TABLES];
@@ -332,14 +343,11 @@ static void iotlb_fill_table(struct iotlb *iotlb, u64 iova, const struct iommu_x
 	/* Checked, each access comes to the slow path. */
 	if (!x->table || unlikely(iotlb->sys->check))
 		return;
-	if (unlikely(iotlb->leaf_from != x->leaf)) {
-		for (int i = 0; i < IOTLB_TABLES; i++)
-			iotlb->tables[i].tag = 0;
-		iotlb->leaf = *x->leaf;
-		iotlb->leaf_from = x->leaf;
-	}
+	if (unlikely(iotlb->leaf != x->leaf))
+		iotlb_set_leaf(iotlb, x->leaf);
 	t->table = x->table;
-	t->tag = (iova & IOTLB_TABLE_MASK) | iotlb->generation;
+	t->tag = (iova & IOTLB_TABLE_MASK) |
+		 (atomic_load_explicit(&iotlb->gate, memory_order_relaxed) & IOTLB_GATE_GENERATION);
 }
 
 void iotlb_resolve(struct iotlb *iotlb, u64 iova, struct dma_at *at)
@@ -419,7 +427,7 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 	int rc;
 
 	while (unlikely(!iotlb_ready(iotlb))) {
-		iotlb_pause(iotlb);
+		iotlb_back_out(iotlb);
 		rc = iotlb_link(iotlb, &reason);
 		iotlb_enter(iotlb);
 		if (rc) {
@@ -444,19 +452,22 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 	return 0;
 }
 
+static u64 iotlb_gate_closed(const struct iotlb *iotlb)
+{
+	return atomic_load_explicit(&iotlb->gate, memory_order_acquire) & IOTLB_GATE_CLOSED;
+}
+
 void iotlb_enter_barred(struct iotlb *iotlb)
 {
-	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
+	bool fenced = atomic_load_explicit(&iotlb->gate, memory_order_relaxed) & IOTLB_GATE_FENCED;
 
 	for (;;) {
-		u32 gate = atomic_load_explicit(&iotlb->gate, memory_order_relaxed);
-
-		asym_fence_light(gate & IOTLB_FENCED);
-		if (!(atomic_load_explicit(&iotlb->gate, memory_order_acquire) & ~IOTLB_FENCED))
+		asym_fence_light(fenced);
+		if (!iotlb_gate_closed(iotlb))
 			return;
-		atomic_store_explicit(&iotlb->active, active - 1, memory_order_release);
-		while (atomic_load_explicit(&iotlb->gate, memory_order_acquire) & ~IOTLB_FENCED)
+		iotlb_back_out(iotlb);
+		while (iotlb_gate_closed(iotlb))
 			sched_yield();
-		atomic_store_explicit(&iotlb->active, active, memory_order_relaxed);
+		atomic_store_explicit(&iotlb->inside, 1, memory_order_relaxed);
 	}
 }

@@ -46,6 +46,7 @@
 #define IOTLB_PROT(key) ((unsigned int)((key) >> 6) & 3)
 
 enum { IOTLB_READ, IOTLB_WRITE }; /* index of a tag */
+static_assert(IOMMU_WRITE == 2, "index of a pair of leaf_bits");
 
 /**
  * struct iotlb_entry - the translation of one CPU page, perhaps part of a larger entry
@@ -67,7 +68,7 @@ struct iotlb_entry {
 
 /**
  * struct iotlb_table - where the last-level table of 2 MiB is; all of it the owner's
- * @tag: their address, and in the bits below the iotlb's generation when it was found
+ * @tag: their address, and in the bits below the iotlb's gate, open, when it was found
  */
 struct iotlb_table {
 	u64 tag;
@@ -92,42 +93,51 @@ struct iotlb_link {
 /**
  * struct iotlb - one thread's cache for one device and PASID
  * @dev, @pasid: whose; @dev is compared, never followed; NULL once it is gone
- * @active: odd: the owner is inside; half of it is how often it was
- * @generation: tags of tables that have another one are void; never 0; changed like @domain
- * @leaf: how entries of tables are read; the owner's, like @leaf_from, whose copy it is
+ * @inside: the owner is
+ * @gate: IOTLB_GATE_*, of which those below IOTLB_TABLE_SHIFT must be what tags of tables have
+ * @lookups, @walks: counted by the owner
  * @phys_host: of the space (mem_phys_host()); changed like @domain
- * @walks: counted by the owner
+ * @leaf_address, @leaf_bits: how entries of tables are read, a copy of @leaf with mask and want in
+ *	turn; the owner's
  * @tag: of all translations in it; the owner's while it is inside
  * @domain, @sys: what it holds translations of; changed while @linked is false or the owner is kept out
  * @linked: usable: @domain is what is attached; under dma->lock, read by the owner
  * @binds: how often it was linked; the owner's
  * @dma: of the device, counted
  * @dev_node: in dma->iotlbs, under dma->lock; @thread_node: the owner's
- * @gate: how many want the owner to stay out; and IOTLB_FENCED
- * @seq: how often that was, for what outlives a stay inside
+ * @seq: how often the gate was closed, for what outlives a stay inside
  */
 /*
  * Lines of a cache are kept apart by padding, not by an alignment of the type: list macros make
  * a pointer to it of a list's head, which has none.
  */
 #define IOTLB_PAD_OWN	 16
-#define IOTLB_PAD_THEIRS 16
-#define IOTLB_FENCED	 BIT_ULL(31) /* light fences are real ones */
+#define IOTLB_PAD_THEIRS 24
+
+/*
+ * The gate is one word, so that the short ways need one comparison: a table's tag is never what it is
+ * while the gate is closed, where light fences are real ones, or after tables were forgotten.
+ */
+#define IOTLB_GATE_GENERATION (BIT_ULL(16) - 1) /* tags with another one are void; never 0 */
+#define IOTLB_GATE_CLOSER     BIT_ULL(16)	/* times how many want the owner to stay out */
+#define IOTLB_GATE_CLOSED     (BIT_ULL(20) - BIT_ULL(16))
+#define IOTLB_GATE_FENCED     BIT_ULL(20) /* light fences are real ones */
 
 struct iotlb {
 	_Atomic(const struct device *) dev;
 	ioasid_t pasid;
-	_Atomic u64 active;
-	u64 generation;
+	_Atomic u32 inside;
+	_Atomic u64 gate;
+	_Atomic u64 lookups;
+	u64 leaf_address;
+	u64 leaf_bits[4];
 	_Atomic uintptr_t *phys_host;
-	struct iommu_leaf_bits leaf;
-	const struct iommu_leaf_bits *leaf_from;
 	_Atomic u64 walks;
+	const struct iommu_leaf_bits *leaf;
 	struct iommu_domain *domain;
 	struct dma_system *sys;
 
 	char own_lines[IOTLB_PAD_OWN];
-	_Atomic u32 gate;
 	_Atomic u64 seq;
 	_Atomic bool linked;
 	u64 binds;
@@ -142,7 +152,7 @@ struct iotlb {
 	struct iotlb_table tables[IOTLB_TABLES];
 };
 
-static_assert(offsetof(struct iotlb, gate) % 64 == 0, "a cache line of its owner's");
+static_assert(offsetof(struct iotlb, seq) % 64 == 0, "a cache line of its owner's");
 static_assert(offsetof(struct iotlb, entries) % 64 == 0, "whole cache lines");
 
 /**
@@ -265,29 +275,11 @@ static inline struct iotlb *iotlb_get(struct device *dev, ioasid_t pasid)
 
 /* ---- inside ---- */
 
-/*
- * Say so; nothing may be done inside before iotlb_barred() was asked.
- * Return: what to go out with.
- */
-static inline u64 iotlb_go_in(struct iotlb *iotlb)
+/* Say so; nothing may be done inside before the gate was looked at. */
+static inline void iotlb_go_in(struct iotlb *iotlb)
 {
-	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
-
-	atomic_store_explicit(&iotlb->active, active + 1, memory_order_relaxed);
+	atomic_store_explicit(&iotlb->inside, 1, memory_order_relaxed);
 	asym_fence_light(false);
-	return active;
-}
-
-/* The gate is closed, or a real fence is needed before one may ask: iotlb_enter_barred(). */
-static inline bool iotlb_barred(const struct iotlb *iotlb)
-{
-	return atomic_load_explicit(&iotlb->gate, memory_order_acquire);
-}
-
-/* Without reading what iotlb_go_in() has just written: that would be waited for. */
-static inline void iotlb_go_out(struct iotlb *iotlb, u64 active)
-{
-	atomic_store_explicit(&iotlb->active, active + 2, memory_order_release);
 }
 
 /** iotlb_enter_barred() - be inside when the gate is open; @iotlb has gone in */
@@ -296,36 +288,33 @@ void iotlb_enter_barred(struct iotlb *iotlb);
 static inline void iotlb_enter(struct iotlb *iotlb)
 {
 	iotlb_go_in(iotlb);
-	if (unlikely(iotlb_barred(iotlb)))
+	if (unlikely(atomic_load_explicit(&iotlb->gate, memory_order_acquire) &
+		     (IOTLB_GATE_CLOSED | IOTLB_GATE_FENCED)))
 		iotlb_enter_barred(iotlb);
+}
+
+/* Out, if it was in: not counted. */
+static inline void iotlb_back_out(struct iotlb *iotlb)
+{
+	atomic_store_explicit(&iotlb->inside, 0, memory_order_release);
+}
+
+static inline void iotlb_count(_Atomic u64 *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 }
 
 static inline void iotlb_leave(struct iotlb *iotlb)
 {
-	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
-
-	atomic_store_explicit(&iotlb->active, active + 1, memory_order_release);
-}
-
-/* Out for a moment, by iotlb_enter() back in: not counted. */
-static inline void iotlb_pause(struct iotlb *iotlb)
-{
-	u64 active = atomic_load_explicit(&iotlb->active, memory_order_relaxed);
-
-	atomic_store_explicit(&iotlb->active, active - 1, memory_order_release);
-}
-
-/* The same, by the thread whose short way did not work: perhaps it is inside, perhaps not. */
-static inline void iotlb_back_out(struct iotlb *iotlb)
-{
-	if (atomic_load_explicit(&iotlb->active, memory_order_relaxed) & 1)
-		iotlb_pause(iotlb);
+	iotlb_count(&iotlb->lookups);
+	iotlb_back_out(iotlb);
 }
 
 /** iotlb_lookups() - how often the owner was inside, each time for one translation */
 static inline u64 iotlb_lookups(const struct iotlb *iotlb)
 {
-	return atomic_load_explicit(&iotlb->active, memory_order_relaxed) / 2;
+	return atomic_load_explicit(&iotlb->lookups, memory_order_relaxed);
 }
 
 /**
@@ -340,12 +329,6 @@ static inline struct iommu_domain_dma *iotlb_domain(const struct iotlb *iotlb, i
 	return iotlb->links[i].domain;
 }
 
-static inline void iotlb_count(_Atomic u64 *counter)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
-}
-
 /** iotlb_miss() - the rest of iotlb_lookup(); still inside on return, whatever it is */
 int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at *at,
 	       struct iommufd_dma_fault *fault);
@@ -358,29 +341,33 @@ static inline struct iotlb_entry *iotlb_slot(struct iotlb *iotlb, u64 iova)
 }
 
 /**
- * iotlb_table_entry() - the entry of the tables that translates @iova, as they are now; inside
- * Return: false: not known, or it does not say yes to this access.
+ * iotlb_table_entry() - the entry of the tables that translates @iova, as they are now
+ * @access: IOMMU_READ or IOMMU_WRITE
+ * Return: false: not known, or it does not say yes to this access, or (the owner has only gone in)
+ * it is not inside.
  */
-static inline bool iotlb_table_entry(struct iotlb *iotlb, u64 iova, int which, u64 *ret)
+static inline bool iotlb_table_entry(const struct iotlb *iotlb, u64 iova, unsigned int access,
+				     u64 *ret)
 {
 	const struct iotlb_table *t = &iotlb->tables[(iova >> IOTLB_TABLE_SHIFT) % IOTLB_TABLES];
+	const u64 *bits = &iotlb->leaf_bits[access & IOMMU_WRITE];
+	u64 gate = atomic_load_explicit(&iotlb->gate, memory_order_acquire);
 
-	if (t->tag != ((iova & IOTLB_TABLE_MASK) | iotlb->generation))
+	if (unlikely(t->tag != ((iova & IOTLB_TABLE_MASK) | gate)))
 		return false;
 	*ret = __atomic_load_n(&t->table[(iova >> PAGE_SHIFT) % 512], __ATOMIC_ACQUIRE);
-	return (*ret & iotlb->leaf.mask[which]) == iotlb->leaf.want[which];
+	return likely((*ret & bits[0]) == bits[1]);
 }
 
-static inline void iotlb_table_at(const struct iotlb *iotlb, u64 iova, u64 entry, int which,
-				  struct dma_at *at)
+static inline void iotlb_table_at(const struct iotlb *iotlb, u64 iova, u64 entry, struct dma_at *at)
 {
-	const struct iommu_leaf_bits *leaf = &iotlb->leaf;
+	const u64 *writes = &iotlb->leaf_bits[IOMMU_WRITE];
 	u64 off = iova & ~PAGE_MASK;
 
-	at->pa = (entry & leaf->address) | off;
+	at->pa = (entry & iotlb->leaf_address) | off;
 	at->run = PAGE_SIZE - off;
 	at->prot = IOMMU_READ;
-	if (which == IOTLB_WRITE || (entry & leaf->mask[IOTLB_WRITE]) == leaf->want[IOTLB_WRITE])
+	if ((entry & writes[0]) == writes[1])
 		at->prot |= IOMMU_WRITE;
 	at->host = mem_phys_host(iotlb->phys_host, at->pa);
 	if (unlikely(!at->host))
@@ -398,8 +385,8 @@ static inline int iotlb_lookup(struct iotlb *iotlb, u64 iova, int which, struct 
 	struct iotlb_entry *entry = iotlb_slot(iotlb, iova);
 	u64 off = iova & ~PAGE_MASK, word;
 
-	if (iotlb_table_entry(iotlb, iova, which, &word)) {
-		iotlb_table_at(iotlb, iova, word, which, at);
+	if (iotlb_table_entry(iotlb, iova, which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, &word)) {
+		iotlb_table_at(iotlb, iova, word, at);
 		return 0;
 	}
 	if (unlikely(atomic_load_explicit(&entry->tag[which], memory_order_relaxed) !=
@@ -427,6 +414,8 @@ static inline struct iommu_domain_dma *domain_dma(struct iommu_domain *domain)
 
 /** iotlb_unlink() - out of its domains' lists; dma->lock held, the owner outside or itself */
 void iotlb_unlink(struct iotlb *iotlb);
+/** iotlb_void_tables() - what is known of tables, one by one; by the owner, or while it is kept out */
+void iotlb_void_tables(struct iotlb *iotlb);
 /** iotlb_clear() - drop all entries, and tables */
 void iotlb_clear(struct iotlb *iotlb);
 /** iotlb_entry_clear() - drop one; by anybody */

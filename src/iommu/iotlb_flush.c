@@ -66,14 +66,14 @@ void iommu_dma_domain_free(struct iommu_domain *domain)
 
 static void iotlb_close(struct iotlb *iotlb)
 {
-	atomic_fetch_add_explicit(&iotlb->gate, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&iotlb->gate, IOTLB_GATE_CLOSER, memory_order_relaxed);
 	/* Who sees the count sees the gate. */
 	atomic_fetch_add_explicit(&iotlb->seq, 1, memory_order_release);
 }
 
 static void iotlb_open(struct iotlb *iotlb)
 {
-	atomic_fetch_sub_explicit(&iotlb->gate, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&iotlb->gate, IOTLB_GATE_CLOSER, memory_order_release);
 }
 
 /* The gate is closed and a fence has passed: who is not seen inside will see the gate. */
@@ -82,18 +82,31 @@ static void iotlb_wait(struct iotlb *iotlb)
 	unsigned int spins = 0;
 
 	/* It is copying; or it was preempted, perhaps by us. */
-	while (atomic_load_explicit(&iotlb->active, memory_order_acquire) & 1)
+	while (atomic_load_explicit(&iotlb->inside, memory_order_acquire))
 		if (++spins > 200)
 			sched_yield();
 }
 
-static void iotlb_forget_tables(struct iotlb *iotlb)
+void iotlb_void_tables(struct iotlb *iotlb)
 {
-	if (likely(++iotlb->generation < BIT_ULL(IOTLB_TABLE_SHIFT)))
-		return;
 	for (int i = 0; i < IOTLB_TABLES; i++)
 		iotlb->tables[i].tag = 0;
-	iotlb->generation = 1;
+}
+
+/* Others may close and open the gate meanwhile, or do the same. */
+static void iotlb_forget_tables(struct iotlb *iotlb)
+{
+	u64 old = atomic_load_explicit(&iotlb->gate, memory_order_relaxed), new;
+
+	do {
+		new = old + 1;
+		if (unlikely(!(new & IOTLB_GATE_GENERATION)))
+			new = (old & ~IOTLB_GATE_GENERATION) | 1;
+	} while (!atomic_compare_exchange_weak_explicit(&iotlb->gate, &old, new,
+							memory_order_acq_rel,
+							memory_order_relaxed));
+	if (unlikely((new & IOTLB_GATE_GENERATION) == 1))
+		iotlb_void_tables(iotlb);
 }
 
 void iotlb_clear(struct iotlb *iotlb)
@@ -231,7 +244,7 @@ static void dd_flush_tag(struct iommu_domain_dma *dd, u64 tag, u64 mask, u64 fir
 	cds_list_for_each_entry(link, &dd->links, node) {
 		iotlb_wait(link->iotlb);
 		if (!((atomic_load_explicit(&link->iotlb->tag, memory_order_relaxed) ^ tag) & mask))
-			iotlb_drop_range(link->iotlb, first, last, false);
+			iotlb_drop_range(link->iotlb, first, last, FLUSH_ALL);
 		iotlb_open(link->iotlb);
 	}
 }
