@@ -23,7 +23,6 @@
 #include "host/host_priv.h"
 
 static const char *const hide_dev[] = {"iommu", "vfio", NULL};
-
 static const char *const hide_devices[] = {"pci*", NULL};
 static const char *const hide_class[] = {"vfio", "vfio-dev", "iommu", "pci_bus", NULL};
 static const char *const hide_virtual[] = {"iommu", "vfio", "vfio-dev", NULL};
