@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/devices.h"
+
+const struct device_model *const device_models[] = {
+	&dsa_model,
+	NULL,
+};
