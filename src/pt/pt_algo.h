@@ -256,7 +256,8 @@ static inline int pt_get_node(struct pt_table *pt, struct pt_node *node, u64 ind
 	if (!e)
 		atomic_compare_exchange_strong_explicit(&node->items[index], &e, want,
 							memory_order_acq_rel, memory_order_acquire);
-	if (e && (e & ~FMT_FLUSHED) != want)
+	/* what else it says are marks of ours and of hardware that sets them in tables */
+	if (e && (!fmt_is_table(e, level) || fmt_table_pa(e) != (*ret)->pa))
 		return -EADDRINUSE;
 	pt_flush_link(pt, node, index);
 	return 0;

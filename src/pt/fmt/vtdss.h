@@ -9,7 +9,8 @@
  * There is no present bit: an entry counts if R or W is set.  X counts in no
  * translation we make and stays 0.  PS makes a leaf of an entry of the 2nd and 3rd
  * level, if the unit has those sizes (pgsize_mask).  Rights are the AND over all
- * levels; tables grant both.  SNP makes the device snoop whatever it asks for.
+ * levels; tables grant both.  SNP makes the device snoop whatever it asks for.  Hardware
+ * may set A in tables, too.
  */
 #include "pt/pt_priv.h"
 
@@ -21,44 +22,14 @@
 #define SS_SNP	      BIT_ULL(11)
 #define SS_OA	      (BIT_ULL(52) - BIT_ULL(12))
 #define SS_SW	      BIT_ULL(52)
-#define SS_INDEX_BITS 9
 
 #define FMT_MIN_TOP	2u
-#define FMT_MAX_LEVEL	4u
-#define FMT_START_LEVEL FMT_MIN_TOP
-#define FMT_MAX_VA_LG2	57u
-#define FMT_MAX_OA_LG2	52u
 #define FMT_FEATURES	(PT_FEAT_DIRTY | PT_FEAT_NEW_DIRTY | PT_FEAT_FORCE_COHERENT)
 #define FMT_FLUSHED	SS_SW
-#define FMT_ITEM_OWN_PA 0
+#define FMT_PS		SS_PS
+#define FMT_ADDRESS	SS_OA
 
-static inline unsigned fmt_item_lg2(unsigned level)
-{
-	return 12 + level * SS_INDEX_BITS;
-}
-
-static inline unsigned fmt_table_bits(unsigned level)
-{
-	(void)level;
-	return SS_INDEX_BITS;
-}
-
-static inline unsigned fmt_top_bits(unsigned level, unsigned max_va_lg2)
-{
-	(void)max_va_lg2;
-	return fmt_table_bits(level);
-}
-
-static inline u64 fmt_pgsizes(unsigned oa_lg2)
-{
-	(void)oa_lg2;
-	return BIT_ULL(12) | BIT_ULL(21) | BIT_ULL(30);
-}
-
-static inline unsigned fmt_leaf_level(unsigned lg2)
-{
-	return (lg2 - 12) / SS_INDEX_BITS;
-}
+#include "pt/fmt/ps_entry.h"
 
 static inline bool fmt_is_leaf(u64 e, unsigned level)
 {
@@ -86,28 +57,6 @@ static inline int fmt_attr(const struct pt_cfg *cfg, unsigned prot, u64 *ret)
 	return 0;
 }
 
-static inline u64 fmt_leaf_new(u64 attr, unsigned lg2, unsigned level)
-{
-	(void)lg2;
-	return level ? attr | SS_PS : attr;
-}
-
-static inline u64 fmt_leaf_at(u64 leaf, u64 pa)
-{
-	return leaf | pa;
-}
-
-static inline unsigned fmt_leaf_lg2(u64 e, unsigned level)
-{
-	(void)e;
-	return fmt_item_lg2(level);
-}
-
-static inline u64 fmt_leaf_pa(u64 e, unsigned level)
-{
-	return ALIGN_DOWN(e & SS_OA, BIT_ULL(fmt_item_lg2(level)));
-}
-
 static inline unsigned fmt_leaf_prot(u64 e)
 {
 	return (e & SS_R ? PT_PROT_READ : 0) | (e & SS_W ? PT_PROT_WRITE : 0);
@@ -119,20 +68,9 @@ static inline u64 fmt_table_new(u64 pa, unsigned level)
 	return SS_R | SS_W | pa;
 }
 
-static inline u64 fmt_table_pa(u64 e)
-{
-	return e & SS_OA;
-}
-
 static inline bool fmt_dirty(u64 e)
 {
 	return e & SS_D;
-}
-
-static inline bool fmt_dirty_can(u64 e)
-{
-	(void)e;
-	return true;
 }
 
 static inline u64 fmt_dirty_set(u64 e)
@@ -160,7 +98,7 @@ static inline const char *fmt_entry_error(u64 e, unsigned level)
 	u64 known = SS_R | SS_W | SS_OA;
 
 	if (fmt_is_table(e, level))
-		return e & ~(known | SS_SW) ? "reserved bits of an entry are set" : NULL;
+		return e & ~(known | SS_A | SS_SW) ? "reserved bits of an entry are set" : NULL;
 	if (!fmt_is_leaf(e, level))
 		return "an entry without rights is not empty";
 	if (level > 2)

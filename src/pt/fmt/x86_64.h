@@ -29,44 +29,14 @@
 #define X86_OA	       (BIT_ULL(52) - BIT_ULL(12))
 #define X86_SW	       BIT_ULL(52)
 #define X86_XD	       BIT_ULL(63)
-#define X86_INDEX_BITS 9
 
 #define FMT_MIN_TOP	3u
-#define FMT_MAX_LEVEL	4u
-#define FMT_START_LEVEL FMT_MIN_TOP
-#define FMT_MAX_VA_LG2	57u
-#define FMT_MAX_OA_LG2	52u
 #define FMT_FEATURES	(PT_FEAT_DIRTY | PT_FEAT_NEW_DIRTY)
 #define FMT_FLUSHED	X86_SW
-#define FMT_ITEM_OWN_PA 0
+#define FMT_PS		X86_PS
+#define FMT_ADDRESS	X86_OA
 
-static inline unsigned fmt_item_lg2(unsigned level)
-{
-	return 12 + level * X86_INDEX_BITS;
-}
-
-static inline unsigned fmt_table_bits(unsigned level)
-{
-	(void)level;
-	return X86_INDEX_BITS;
-}
-
-static inline unsigned fmt_top_bits(unsigned level, unsigned max_va_lg2)
-{
-	(void)max_va_lg2;
-	return fmt_table_bits(level);
-}
-
-static inline u64 fmt_pgsizes(unsigned oa_lg2)
-{
-	(void)oa_lg2;
-	return BIT_ULL(12) | BIT_ULL(21) | BIT_ULL(30);
-}
-
-static inline unsigned fmt_leaf_level(unsigned lg2)
-{
-	return (lg2 - 12) / X86_INDEX_BITS;
-}
+#include "pt/fmt/ps_entry.h"
 
 static inline bool fmt_is_leaf(u64 e, unsigned level)
 {
@@ -93,28 +63,6 @@ static inline int fmt_attr(const struct pt_cfg *cfg, unsigned prot, u64 *ret)
 	return 0;
 }
 
-static inline u64 fmt_leaf_new(u64 attr, unsigned lg2, unsigned level)
-{
-	(void)lg2;
-	return level ? attr | X86_PS : attr;
-}
-
-static inline u64 fmt_leaf_at(u64 leaf, u64 pa)
-{
-	return leaf | pa;
-}
-
-static inline unsigned fmt_leaf_lg2(u64 e, unsigned level)
-{
-	(void)e;
-	return fmt_item_lg2(level);
-}
-
-static inline u64 fmt_leaf_pa(u64 e, unsigned level)
-{
-	return ALIGN_DOWN(e & X86_OA, BIT_ULL(fmt_item_lg2(level)));
-}
-
 static inline unsigned fmt_leaf_prot(u64 e)
 {
 	return PT_PROT_READ | (e & X86_RW ? PT_PROT_WRITE : 0) | (e & X86_US ? 0 : PT_PROT_PRIV) |
@@ -127,20 +75,9 @@ static inline u64 fmt_table_new(u64 pa, unsigned level)
 	return X86_P | X86_RW | X86_US | X86_A | pa;
 }
 
-static inline u64 fmt_table_pa(u64 e)
-{
-	return e & X86_OA;
-}
-
 static inline bool fmt_dirty(u64 e)
 {
 	return e & X86_D;
-}
-
-static inline bool fmt_dirty_can(u64 e)
-{
-	(void)e;
-	return true;
 }
 
 static inline u64 fmt_dirty_set(u64 e)

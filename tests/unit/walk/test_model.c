@@ -207,8 +207,8 @@ static void run(const struct kind *kind, bool dirty_from_birth)
 }
 
 #define X86(va) { "x86-64", pt_x86_64_init, WALK_X86_64, 12, va, 52, true, WALK_NX | WALK_WP, 0 }
-#define SS(va)                                                                                     \
-	{ "VT-d second stage", pt_vtdss_init, WALK_VTD_SS, 12, va, 52, false, WALK_SNOOP,          \
+#define SS(va, flags)                                                                              \
+	{ "VT-d second stage", pt_vtdss_init, WALK_VTD_SS, 12, va, 52, false, WALK_SNOOP | (flags), \
 	  PT_FEAT_FORCE_COHERENT }
 #define RV(va) { "RISC-V", pt_riscv_init, WALK_RISCV, 12, va, 56, true, WALK_PBMT, PT_FEAT_PBMT }
 #define RVX4(va)                                                                                   \
@@ -222,9 +222,9 @@ static const struct kind kinds[] = {
 	{ "AMDv1 growing", pt_amdv1_init, WALK_AMDV1, 12, 57, 52, false, 0, PT_FEAT_DYNAMIC_TOP },
 	X86(48),
 	X86(57),
-	SS(39),
-	SS(48),
-	SS(57),
+	SS(39, WALK_ACCESSED_TABLES),
+	SS(48, WALK_ACCESSED_TABLES),
+	SS(57, 0),
 	RV(39),
 	RV(48),
 	RV(57),
