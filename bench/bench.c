@@ -50,10 +50,24 @@ static void progress(const char *name, int round)
 		fprintf(stderr, "\r\033[K%s %d/%d", name, round, ROUNDS);
 }
 
+static const char *selected;
+
+void bench_select(int argc, char **argv)
+{
+	selected = argc > 1 ? argv[1] : NULL;
+}
+
+int bench_selected(const char *name)
+{
+	return !selected || strstr(name, selected);
+}
+
 void bench_run(const struct bench *bench, void *ctx)
 {
 	double ns[ROUNDS], base[ROUNDS] = { 0 };
 
+	if (!bench_selected(bench->name))
+		return;
 	for (int i = 0; i < ROUNDS; i++) {
 		progress(bench->name, i);
 		ns[i] = round_ns(bench->fn, ctx, bench->n);
@@ -64,12 +78,16 @@ void bench_run(const struct bench *bench, void *ctx)
 		fprintf(stderr, "\r\033[K");
 	qsort(ns, ROUNDS, sizeof(ns[0]), compare);
 	qsort(base, ROUNDS, sizeof(base[0]), compare);
-	printf("{\"name\": \"%s\", \"ns\": %.1f, \"best_ns\": %.1f", bench->name, ns[ROUNDS / 2], ns[0]);
+	printf("{\"name\": \"%s\", \"ns\": %.2f, \"best_ns\": %.2f", bench->name, ns[ROUNDS / 2], ns[0]);
 	if (bench->baseline)
-		printf(", \"baseline\": \"%s\", \"baseline_ns\": %.1f, \"ratio\": %.2f", bench->baseline,
-		       base[ROUNDS / 2], ns[ROUNDS / 2] / base[ROUNDS / 2]);
+		printf(", \"baseline\": \"%s\", \"baseline_ns\": %.2f, \"baseline_best_ns\": %.2f, "
+		       "\"ratio\": %.2f, \"best_ratio\": %.2f",
+		       bench->baseline, base[ROUNDS / 2], base[0], ns[ROUNDS / 2] / base[ROUNDS / 2],
+		       ns[0] / base[0]);
 	if (bench->aim_ns)
 		printf(", \"aim_ns\": %.1f", bench->aim_ns);
+	if (bench->aim_ratio)
+		printf(", \"aim_ratio\": %.2f", bench->aim_ratio);
 	printf("}\n");
 	fflush(stdout);
 }

@@ -2,7 +2,8 @@
 /*
  * Measuring: a benchmark is a function that does its work n times; it is run
  * in rounds beside a named baseline that is run in the same rounds, so that a
- * noisy machine disturbs both alike.  The median round counts.
+ * noisy machine disturbs both alike.  The median round counts; the best one is
+ * shown too, because others on the machine can only make it worse.
  *
  * Results are lines of JSON on standard output; progress goes to standard
  * error, and only on a terminal.
@@ -22,8 +23,13 @@ struct bench {
 	const char *baseline; /* NULL: none, only the figure */
 	bench_fn baseline_fn;
 	uint64_t baseline_n;
-	double aim_ns; /* 0: none */
+	double aim_ns; /* 0: none; also the next */
+	double aim_ratio;
 };
+
+/** bench_select() - with an argument, only rows whose names contain it are measured */
+void bench_select(int argc, char **argv);
+int bench_selected(const char *name);
 
 /** bench_run() - measure and print one row: ns per item, of both, and their ratio */
 void bench_run(const struct bench *bench, void *ctx);

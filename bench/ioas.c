@@ -315,6 +315,8 @@ static void rows_million(struct rig *rig)
 				.baseline_fn = two_mallocs, .baseline_n = 20000, .aim_ns = 2000 };
 	uint64_t start = bench_now_ns(), n = 1000000;
 
+	if (!bench_selected("1000000 areas"))
+		return;
 	/* Every second page: a million holes too small for what is asked for. */
 	for (uint64_t i = 0; i < n; i++)
 		map_at(rig, PAGE + 2 * i * PAGE, 0, PAGE);
@@ -358,6 +360,8 @@ static void rows_dirty(struct rig *rig)
 			       .baseline = "262144 atomic clears", .baseline_fn = atomic_clears,
 			       .baseline_n = 3, .aim_ns = 5e3 };
 
+	if (!bench_selected("dirty bitmap"))
+		return;
 	command(rig, IOMMU_OPTION, &option, "OPTION");
 	map_at(rig, BASE_IOVA, 0, GIB);
 	command(rig, IOMMU_HWPT_SET_DIRTY_TRACKING, &set, "SET_DIRTY_TRACKING");
@@ -373,10 +377,11 @@ static void rows_dirty(struct rig *rig)
 	bench_run(&bench, rig);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct rig rig = { 0 };
 
+	bench_select(argc, argv);
 	rig.memory = mmap(NULL, GIB + 2 * MIB, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	bench_check(rig.memory != MAP_FAILED, "mmap");

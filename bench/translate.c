@@ -409,10 +409,11 @@ static void rows_threads(struct rig *rig)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct rig rig = { 0 };
 
+	bench_select(argc, argv);
 	rig.memory = mmap(NULL, MAX_PAGES * PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	bench_check(rig.memory != MAP_FAILED, "mmap");

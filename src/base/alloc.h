@@ -7,15 +7,25 @@
 #define BASE_ALLOC_H
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fault.h"
+
+#define ALLOC_SMALL 1024
 
 /** zalloc() - zeroed memory of @size bytes, or NULL; release with free() */
 static inline void *zalloc(size_t size)
 {
+	void *ptr;
+
 	if (fault_point("alloc"))
 		return NULL;
-	return calloc(1, size);
+	/* calloc() passes by the thread's cache of free chunks, where malloc() has one. */
+	if (size > ALLOC_SMALL)
+		return calloc(1, size);
+	ptr = malloc(size);
+	__asm__("" : "+r"(ptr)); /* or the compiler makes it a calloc() again */
+	return ptr ? memset(ptr, 0, size) : NULL;
 }
 
 /** zalloc_array() - zeroed memory for @n items of @size bytes, or NULL (also on overflow) */

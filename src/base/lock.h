@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks: pthread mutexes and readers-writer locks under short names, carrying
+ * Locks: pthread mutexes, and readers-writer locks of ours, under short names, carrying
  * clang's thread-safety attributes.  The global order is in docs/locking.md.
  * Debug builds (IOMMUFD_DEBUG) remember the owner, so that *_assert_held() is a real check.
  */
@@ -42,8 +42,15 @@ struct __capability("mutex") mutex {
 #endif
 };
 
+/*
+ * Many readers or one writer; readers may come while a writer waits, so a thread may read-lock what
+ * it has read-locked.  Ours, because each operation is one atomic one.
+ */
+#define RWLOCK_WRITER (1U << 31)
+#define RWLOCK_WAITED (1U << 30) /* somebody sleeps; the rest is how many read */
+
 struct __capability("rwlock") rwlock {
-	pthread_rwlock_t l;
+	_Atomic u32 state;
 };
 
 static inline void mutex_init(struct mutex *lock)
@@ -111,32 +118,58 @@ static inline void mutex_assert_held(struct mutex *lock)
 
 static inline void rwlock_init(struct rwlock *lock)
 {
-	pthread_rwlock_init(&lock->l, NULL);
+	atomic_init(&lock->state, 0);
 }
 
 static inline void rwlock_destroy(struct rwlock *lock)
 {
-	pthread_rwlock_destroy(&lock->l);
+	assert(!atomic_load_explicit(&lock->state, memory_order_relaxed));
 }
+
+/* lock.c: the same where it may have to be waited for; and waking those who do */
+void read_lock_wait(struct rwlock *lock);
+void write_lock_wait(struct rwlock *lock);
+void rwlock_wake(struct rwlock *lock);
 
 static inline void read_lock(struct rwlock *lock) __acquires_shared(lock) __no_lock_analysis
 {
-	pthread_rwlock_rdlock(&lock->l);
+	u32 seen = atomic_load_explicit(&lock->state, memory_order_relaxed);
+
+	if (unlikely(seen & RWLOCK_WRITER) ||
+	    unlikely(!atomic_compare_exchange_weak_explicit(&lock->state, &seen, seen + 1,
+							    memory_order_acquire,
+							    memory_order_relaxed)))
+		read_lock_wait(lock);
 }
 
 static inline void read_unlock(struct rwlock *lock) __releases_shared(lock) __no_lock_analysis
 {
-	pthread_rwlock_unlock(&lock->l);
+	u32 seen = atomic_load_explicit(&lock->state, memory_order_relaxed), left;
+
+	do
+		left = seen - 1 == RWLOCK_WAITED ? 0 : seen - 1;
+	while (unlikely(!atomic_compare_exchange_weak_explicit(&lock->state, &seen, left,
+							       memory_order_release,
+							       memory_order_relaxed)));
+	if (unlikely(!left && seen & RWLOCK_WAITED))
+		rwlock_wake(lock);
 }
 
 static inline void write_lock(struct rwlock *lock) __acquires(lock) __no_lock_analysis
 {
-	pthread_rwlock_wrlock(&lock->l);
+	u32 none = 0;
+
+	if (unlikely(!atomic_compare_exchange_weak_explicit(&lock->state, &none, RWLOCK_WRITER,
+							    memory_order_acquire,
+							    memory_order_relaxed)))
+		write_lock_wait(lock);
 }
 
 static inline void write_unlock(struct rwlock *lock) __releases(lock) __no_lock_analysis
 {
-	pthread_rwlock_unlock(&lock->l);
+	if (unlikely(atomic_exchange_explicit(&lock->state, 0, memory_order_release) &
+		     RWLOCK_WAITED))
+		rwlock_wake(lock);
 }
 
 #endif

@@ -114,13 +114,14 @@ static inline bool area_walk_done(const struct area_walk *walk)
 
 /** struct map_piece - one area to be made by iopt_map_pieces() */
 struct map_piece {
-	struct iopt_pages *pages; /* counted by the caller; the area takes its own */
+	struct iopt_pages *pages; /* counted by the caller; the area takes over its count */
 	u64 offset;               /* bytes from page 0 of pages */
 	u64 length;
 	struct iopt_area *area;
 };
 
 enum { IOPT_ALLOC_IOVA = 1 << 0 };
+/** iopt_map_pieces() - on success the counts of the pieces' pages are the areas', else the caller's */
 int iopt_map_pieces(struct io_pagetable *iopt, struct map_piece *pieces, u32 n, u64 length,
 		    u64 *iova, int prot, unsigned int flags);
 

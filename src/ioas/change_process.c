@@ -143,24 +143,18 @@ static void set_uncharge_caller(struct ioas_set *set, u64 visit)
 /* The old owner is credited, and from here on the caller owns the pages. */
 static int pages_move_to_caller(struct iopt_pages *pages)
 {
-	struct mm *old_mm = pages->mm, *old_account = pages->account_mm;
-	struct mem_user *old_user = pages->user;
+	struct mm *account_mm = pages->account_mm;
 	bool moves = pages_charge_moves(pages);
 
 	if (moves)
-		mem_uncharge(pages->account_mode, old_account, old_user, pages->npinned);
-	pages->mm = mm_get(task_current->mm);
-	mm_put(old_mm);
+		mem_uncharge(pages->account_mode, account_mm, pages->user, pages->npinned);
 	/*
 	 * In mode NONE the pinned count stays where it was counted while anything is pinned, so
 	 * that the unpin undoes it there.
 	 */
-	if (moves || !pages->npinned) {
-		pages->account_mm = mm_get(task_current->mm);
-		mm_put(old_account);
-	}
-	pages->user = mem_user_ref(task_current->user);
-	mem_user_put(old_user);
+	if (moves || !pages->npinned)
+		account_mm = task_current->mm;
+	pages_own(pages, task_current->mm, account_mm, task_current->user);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static unsigned int alloc_flags(u32 map_flags)
 	return map_flags & IOMMU_IOAS_MAP_FIXED_IOVA ? 0 : IOPT_ALLOC_IOVA;
 }
 
-/* Map all of a new pages object, and let go of it. */
+/* Map all of a new pages object, which belongs to the map afterwards or is gone. */
 static int iopt_map_new_pages(struct io_pagetable *iopt, struct iopt_pages *pages, u64 length,
 			      u64 *iova, u32 map_flags)
 {
@@ -39,7 +39,8 @@ static int iopt_map_new_pages(struct io_pagetable *iopt, struct iopt_pages *page
 	int rc = iopt_map_pieces(iopt, &piece, 1, length, iova, prot_from_flags(map_flags),
 				 alloc_flags(map_flags));
 
-	pages_put(pages);
+	if (rc)
+		pages_put(pages);
 	return rc;
 }
 
@@ -238,16 +239,19 @@ int iommufd_ioas_copy_ioctl(struct iommufd_ucmd *ucmd)
 	if (rc)
 		return rc;
 	rc = ioas_get(ucmd->ctx, cmd->dst_ioas_id, &dst);
-	if (rc)
-		goto out_put_pieces;
+	if (rc) {
+		pieces_put(pieces, n);
+		return rc;
+	}
 	rc = iopt_map_pieces(&dst->iopt, pieces, n, cmd->length, &iova, prot_from_flags(cmd->flags),
 			     alloc_flags(cmd->flags));
-	if (!rc) {
+	if (rc) {
+		pieces_put(pieces, n);
+	} else {
+		free(pieces);
 		cmd->dst_iova = iova;
 		rc = ucmd_respond(ucmd, sizeof(*cmd));
 	}
 	ioas_put(ucmd->ctx, dst);
-out_put_pieces:
-	pieces_put(pieces, n);
 	return rc;
 }

@@ -173,10 +173,8 @@ static int pieces_fill(struct map_piece *pieces, u32 n)
 
 static void pieces_publish(struct map_piece *pieces, u32 n)
 {
-	for (u32 i = 0; i < n; i++) {
-		pages_get(pieces[i].pages);
+	for (u32 i = 0; i < n; i++)
 		atomic_store_explicit(&pieces[i].area->in_flight, false, memory_order_release);
-	}
 }
 
 int iopt_map_pieces(struct io_pagetable *iopt, struct map_piece *pieces, u32 n, u64 length,

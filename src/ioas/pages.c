@@ -19,6 +19,27 @@
 
 static void pages_revoked(struct dmabuf_importer *importer);
 
+static void pages_disown(struct mm *mm, struct mm *account_mm, struct mem_user *user)
+{
+	mm_put(mm);
+	if (account_mm != mm)
+		mm_put(account_mm);
+	mem_user_put(user);
+}
+
+void pages_own(struct iopt_pages *pages, struct mm *mm, struct mm *account_mm,
+	       struct mem_user *user)
+{
+	struct mm *old_mm = pages->mm, *old_account = pages->account_mm;
+	struct mem_user *old_user = pages->user;
+
+	pages->mm = mm_get(mm);
+	pages->account_mm = account_mm == mm ? mm : mm_get(account_mm);
+	pages->user = mem_user_ref(user);
+	if (old_mm)
+		pages_disown(old_mm, old_account, old_user);
+}
+
 static int pages_alloc(struct iommufd_ctx *ctx, enum iopt_origin origin, u64 start, u64 length,
 		       bool writable, struct iopt_pages **ret_pages)
 {
@@ -40,9 +61,7 @@ static int pages_alloc(struct iommufd_ctx *ctx, enum iopt_origin origin, u64 sta
 	mutex_init(&pages->mutex);
 	rangemap_init(&pages->held);
 	CDS_INIT_LIST_HEAD(&pages->dmabuf_maps);
-	pages->mm = mm_get(task->mm);
-	pages->account_mm = mm_get(task->mm);
-	pages->user = mem_user_ref(task->user);
+	pages_own(pages, task->mm, task->mm, task->user);
 	if (origin == IOPT_ORIGIN_DMABUF || capable(CAP_IPC_LOCK))
 		pages->account_mode = MEM_ACCOUNT_NONE;
 	else
@@ -113,9 +132,7 @@ void pages_put(struct iopt_pages *pages)
 		dmabuf_put(pages->dmabuf);
 	}
 	rangemap_clear(&pages->held);
-	mm_put(pages->mm);
-	mm_put(pages->account_mm);
-	mem_user_put(pages->user);
+	pages_disown(pages->mm, pages->account_mm, pages->user);
 	mutex_destroy(&pages->mutex);
 	free(pages);
 }

@@ -58,8 +58,8 @@ struct iopt_pages {
 		struct dmabuf *dmabuf;
 	};
 	struct mutex mutex;
-	struct mm *mm __guarded_by(&mutex);         /* counted: where memory is read, who owns it */
-	struct mm *account_mm __guarded_by(&mutex); /* counted: who was charged */
+	struct mm *mm __guarded_by(&mutex);         /* where memory is read, who owns it */
+	struct mm *account_mm __guarded_by(&mutex); /* who was charged; counted, if the same: once */
 	struct mem_user *user __guarded_by(&mutex); /* counted */
 	enum mem_account_mode account_mode;         /* immutable */
 	struct pages_segment whole __guarded_by(&mutex);
@@ -80,6 +80,9 @@ int pages_alloc_file(struct iommufd_ctx *ctx, struct mem_file *file, u64 start, 
 /** pages_alloc_dmabuf() - counts its own reference on @dmabuf; -EINVAL, -ENODEV revoked, -ENOMEM */
 int pages_alloc_dmabuf(struct iommufd_ctx *ctx, struct dmabuf *dmabuf, u64 start, u64 length,
 		       bool writable, struct iopt_pages **ret_pages);
+/** pages_own() - from now on @mm's memory, and charged (to be uncharged) to @account_mm and @user */
+void pages_own(struct iopt_pages *pages, struct mm *mm, struct mm *account_mm,
+	       struct mem_user *user) __must_hold(&pages->mutex);
 struct iopt_pages *pages_get(struct iopt_pages *pages);
 void pages_put(struct iopt_pages *pages);
 

@@ -46,6 +46,41 @@ static int compat_ioas_get(struct iommufd_ctx *ctx, struct iommufd_ioas **ret_io
 	return -ENODEV;
 }
 
+int vfio_compat_ioas_get_id(struct iommufd_ctx *ctx, u32 *ret_id)
+{
+	struct iommufd_ioas *ioas;
+	int rc = compat_ioas_get(ctx, &ioas);
+
+	if (rc)
+		return rc;
+	*ret_id = ioas->obj.id;
+	ioas_put(ctx, ioas);
+	return 0;
+}
+
+int vfio_compat_ioas_create(struct iommufd_ctx *ctx)
+{
+	struct iommufd_ioas *ioas;
+	bool wanted;
+	int rc = ioas_alloc(ctx, &ioas);
+
+	if (rc)
+		return rc;
+	mutex_lock(&ctx->objects_lock);
+	if (ctx->no_iommu_mode)
+		rc = -EINVAL;
+	wanted = !rc && !ctx->vfio_ioas;
+	if (wanted)
+		ctx->vfio_ioas = ioas;
+	mutex_unlock(&ctx->objects_lock);
+	/* Until it is published nobody finds it by its id, which commands do first. */
+	if (wanted)
+		object_finalize(ctx, &ioas->obj);
+	else
+		object_abort_and_destroy(ctx, &ioas->obj);
+	return rc;
+}
+
 /* ---- IOMMU_VFIO_IOAS ---- */
 
 static int vfio_ioas_set(struct iommufd_ctx *ctx, u32 id)
@@ -182,7 +217,8 @@ static int vfio_map_dma(struct iommufd_ctx *ctx, u64 arg)
 		piece.offset = piece.pages->page_offset;
 		piece.length = map.size;
 		rc = iopt_map_pieces(&ioas->iopt, &piece, 1, map.size, &iova, prot, 0);
-		pages_put(piece.pages);
+		if (rc)
+			pages_put(piece.pages);
 	}
 	ioas_put(ctx, ioas);
 	return rc;
@@ -243,7 +279,7 @@ out:
 
 /* ---- GET_INFO ---- */
 
-static u64 iopt_page_sizes(struct io_pagetable *iopt)
+u64 iopt_page_sizes(struct io_pagetable *iopt)
 {
 	u64 sizes = UINT64_MAX;
 

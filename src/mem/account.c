@@ -15,7 +15,7 @@
 
 /**
  * struct mem_user - one uid's locked pages
- * @refs: changes from and to zero only under space->lock
+ * @refs: changes from zero, and to it, only under space->lock
  */
 struct mem_user {
 	struct mem_space *space; /* immutable, as is the next */
@@ -65,10 +65,17 @@ struct mem_user *mem_user_ref(struct mem_user *user)
 void mem_user_put(struct mem_user *user)
 {
 	struct mem_space *space;
+	u64 refs;
 	bool last;
 
 	if (!user)
 		return;
+	refs = atomic_load_explicit(&user->refs, memory_order_relaxed);
+	while (refs > 1)
+		if (atomic_compare_exchange_weak_explicit(&user->refs, &refs, refs - 1,
+							  memory_order_release,
+							  memory_order_relaxed))
+			return;
 	space = user->space;
 	mutex_lock(&space->lock);
 	last = atomic_fetch_sub_explicit(&user->refs, 1, memory_order_acq_rel) == 1;

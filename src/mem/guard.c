@@ -4,7 +4,8 @@
  * it: a file is truncated, a mapping removed.  All such touches are the few
  * instructions between guard_begin and guard_end; a SIGSEGV or SIGBUS raised
  * there makes the handler continue at guard_fixup, which returns -EFAULT to
- * the caller.  The instructions keep nothing on the stack, so that is all.
+ * the caller, or first at guard_bytes, to copy what can be.  The instructions keep
+ * nothing on the stack, so that is all.
  *
  * They are assembly for one more reason: no sanitizer looks at them.
  *
@@ -28,6 +29,9 @@
 extern const char guard_begin[] __attribute__((visibility("hidden")));
 extern const char guard_end[] __attribute__((visibility("hidden")));
 extern const char guard_fixup[] __attribute__((visibility("hidden")));
+extern const char guard_bytes[] __attribute__((visibility("hidden")));
+extern const char guard_chunks[] __attribute__((visibility("hidden")));
+extern const char guard_chunks_end[] __attribute__((visibility("hidden")));
 int guard_asm_copy(void *dst, const void *src, size_t len) __attribute__((visibility("hidden")));
 int guard_asm_read(const void *ptr) __attribute__((visibility("hidden")));
 int guard_asm_write(void *ptr) __attribute__((visibility("hidden")));
@@ -42,6 +46,8 @@ int guard_asm_cas4(void *ptr, u64 *value, u64 operand) __attribute__((visibility
 
 __asm__(".pushsection .text\n"
 	".hidden guard_begin, guard_end, guard_fixup\n"
+	".hidden guard_bytes, guard_chunks, guard_chunks_end\n"
+	".globl guard_bytes, guard_chunks, guard_chunks_end\n"
 	".hidden guard_asm_copy, guard_asm_read, guard_asm_write\n"
 	".hidden guard_asm_add4, guard_asm_add8, guard_asm_swap4, guard_asm_swap8\n"
 	".hidden guard_asm_cas4\n"
@@ -62,8 +68,48 @@ __asm__(".pushsection .text\n"
 	"	cmpq	$4, %rdx\n"
 	"	je	4f\n"
 	"	movq	%rdx, %rcx\n"
+	"	cmpq	$1024, %rcx\n" /* a string instruction takes its time to begin */
+	"	jbe	1f\n"
+	"guard_bytes:\n"
 	"	rep movsb\n"
 	"	xorl	%eax, %eax\n"
+	"	ret\n"
+	"1:	cmpq	$64, %rcx\n"
+	"	jb	3f\n"
+	/* %rcx bytes are left from %rsi to %rdi wherever one of these faults. */
+	"guard_chunks:\n"
+	"2:	movdqu	(%rsi), %xmm0\n"
+	"	movdqu	16(%rsi), %xmm1\n"
+	"	movdqu	32(%rsi), %xmm2\n"
+	"	movdqu	48(%rsi), %xmm3\n"
+	"	movdqu	%xmm0, (%rdi)\n"
+	"	movdqu	%xmm1, 16(%rdi)\n"
+	"	movdqu	%xmm2, 32(%rdi)\n"
+	"	movdqu	%xmm3, 48(%rdi)\n"
+	"	addq	$64, %rsi\n"
+	"	addq	$64, %rdi\n"
+	"	subq	$64, %rcx\n"
+	"	cmpq	$64, %rcx\n"
+	"	jae	2b\n"
+	"3:	cmpq	$8, %rcx\n"
+	"	jb	6f\n"
+	"5:	movq	(%rsi), %rax\n"
+	"	movq	%rax, (%rdi)\n"
+	"	addq	$8, %rsi\n"
+	"	addq	$8, %rdi\n"
+	"	subq	$8, %rcx\n"
+	"	cmpq	$8, %rcx\n"
+	"	jae	5b\n"
+	"guard_chunks_end:\n"
+	"6:	testq	%rcx, %rcx\n"
+	"	jz	9f\n"
+	"7:	movb	(%rsi), %al\n"
+	"	movb	%al, (%rdi)\n"
+	"	incq	%rsi\n"
+	"	incq	%rdi\n"
+	"	decq	%rcx\n"
+	"	jnz	7b\n"
+	"9:	xorl	%eax, %eax\n"
 	"	ret\n"
 	"8:	movq	(%rsi), %rax\n"
 	"	movq	%rax, (%rdi)\n"
@@ -149,7 +195,11 @@ bool guard_handle_fault(int sig, siginfo_t *info, void *ucontext)
 		return false;
 	if (ip < (uintptr_t)guard_begin || ip >= (uintptr_t)guard_end)
 		return false;
-	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)guard_fixup;
+	/* What of a chunk comes before the hole is to be copied, too: byte by byte. */
+	if (ip >= (uintptr_t)guard_chunks && ip < (uintptr_t)guard_chunks_end)
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)guard_bytes;
+	else
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)guard_fixup;
 	return true;
 }
 
