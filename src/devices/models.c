@@ -3,5 +3,6 @@
 
 const struct device_model *const device_models[] = {
 	&dsa_model,
+	&nvme_model,
 	NULL,
 };
