@@ -29,6 +29,15 @@ int ioas_alloc(struct iommufd_ctx *ctx, struct iommufd_ioas **ret_ioas); /* unpu
 int ioas_get(struct iommufd_ctx *ctx, u32 id, struct iommufd_ioas **ret_ioas);
 void ioas_put(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas);
 void ioas_destroy(struct iommufd_object *obj);
+/**
+ * vfio_compat_ioas_create() - the container's commands have an IOAS to act on: one is made if there is none
+ * Return: 0, -EINVAL in no-iommu mode, -ENOMEM, -EBUSY (ids exhausted).
+ */
+int vfio_compat_ioas_create(struct iommufd_ctx *ctx);
+/** vfio_compat_ioas_get_id() - which one that is now; 0, -ENODEV none */
+int vfio_compat_ioas_get_id(struct iommufd_ctx *ctx, u32 *ret_id);
+/** iopt_page_sizes() - page sizes all its domains have; all from PAGE_SIZE up if it has none */
+u64 iopt_page_sizes(struct io_pagetable *iopt);
 /** ioas_check() - NULL if sound, else what is wrong (static or in @buf) */
 const char *ioas_check(struct iommufd_ioas *ioas, char *buf, size_t size);
 
