@@ -39,4 +39,12 @@ void vfio_destroy(struct vfio *vfio);
  */
 int vfio_add_emulated(struct vfio *vfio, struct pci_dev *pdev);
 
+/**
+ * vfio_emulated_rw() - memory of whoever drives an emulated device
+ * Context: any thread while the device is open, no lock of vfio's needed.
+ * Return: 0; -ENODEV it is not open; as iommufd_access_rw().
+ */
+int vfio_emulated_rw(struct vfio *vfio, struct pci_dev *pdev, u64 iova, void *data, size_t len,
+		     bool write);
+
 #endif
