@@ -103,14 +103,20 @@ struct pci_desc {
  * @reset: to power-on values; called with no work() running and no bar access under way, bus master off; must end
  *	all DMA and forget all work.  Interrupt state is this room's.
  * @opened, @closed: a driver has come (after @reset; BAR memory is there), has gone
- * @vf_enable: SR-IOV: VF @index appears or goes; may refuse
+ * @vf_create: SR-IOV: make VF @index, not yet on a bus, as device_model.create() does; its desc is the PF's @vf.
+ *	Needed with desc->sriov_vfs
+ * @vf_enable: SR-IOV: VF @index appears (after @vf_create) or goes; may refuse to appear; may be missing
  * @migrate_save: the whole state as bytes (malloc()ed): the device is stopped; @migrate_load: the reverse.
  *	Missing: no migration.  While stopped, work() is not called
  * @destroy: the last call
  * @inject: the control socket's `inject` for this device: a word of the model's and an argument; 0 or -errno
  *
+ * @bar_read and @bar_write may be missing in poll mode: memory is read, or written and work() kicked.  The MSI-X
+ * table and pending bits never reach a model.
+ *
  * Context: bar_read/bar_write may run on several threads at once and beside work(), which runs on one;
- * the model has its own lock.  They may do DMA and raise interrupts.
+ * the model has its own lock.  They may do DMA and raise interrupts; not with a lock held that they take, since
+ * DMA to another device's registers is a call of its model, which may do the same here.
  */
 struct pci_ops {
 	u64 (*bar_read)(struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size);
@@ -120,6 +126,7 @@ struct pci_ops {
 	void (*reset)(struct pci_dev *pdev);
 	int (*opened)(struct pci_dev *pdev);
 	void (*closed)(struct pci_dev *pdev);
+	int (*vf_create)(struct pci_dev *pdev, unsigned int index, struct pci_dev **ret_vf);
 	int (*vf_enable)(struct pci_dev *pdev, unsigned int index, bool on);
 	int (*migrate_save)(struct pci_dev *pdev, void **ret_data, size_t *ret_len);
 	int (*migrate_load)(struct pci_dev *pdev, const void *data, size_t len);
@@ -181,7 +188,11 @@ struct pci_dev {
  */
 int pci_dev_add(struct pci_topology *topology, struct pci_dev *pdev, struct pci_addr addr,
 		int (*probe)(struct iommufd_system *system, struct device *dev));
-/** pci_dev_remove() - the reverse; nobody has it open.  Calls ops->destroy last */
+/**
+ * pci_dev_remove() - the reverse.  Asks who drives it to go, and waits; calls ops->destroy last
+ * VFs go with their PF (or by pci_sriov_set()), never by this.  A write to sysfs may have removed a function before:
+ * look for it (pci_find(), pci_for_each()), do not keep it.
+ */
 void pci_dev_remove(struct pci_dev *pdev);
 
 /* ---- for models ---- */
@@ -261,6 +272,8 @@ bool pci_mem_enabled(const struct pci_dev *pdev);
 
 /** pci_dev_reset() - function reset; config space as opened but for what a driver keeps (vfio.md, reset). 0, -ENOTTY no FLR */
 int pci_dev_reset(struct pci_dev *pdev);
+/** pci_bus_reset() - the function's part in a reset of its bus: also without FLR.  0 */
+int pci_bus_reset(struct pci_dev *pdev);
 /** pci_irq_set_mode() - @mode one of INTX, MSI, MSIX, or -1 none: sets the enable bits */
 void pci_irq_set_mode(struct pci_dev *pdev, int mode);
 /** pci_irq_count() - vectors of a kind: 0 if it has none */

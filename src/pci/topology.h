@@ -31,8 +31,11 @@ int pci_bridge_add(struct pci_topology *topology, const struct pci_bridge_desc *
 /** pci_find() - the function at @addr, or NULL; it stays while topology's lock is not needed to remove it */
 struct pci_dev *pci_find(struct pci_topology *topology, struct pci_addr addr);
 
-/** pci_for_each() - each function in order of address; @fn may not add or remove */
+/** pci_for_each() - each function in order of address, until @fn says other than 0; it may not remove */
 void pci_for_each(struct pci_topology *topology, int (*fn)(struct pci_dev *pdev, void *data), void *data);
+
+/** pci_sysfs_path() - "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0" */
+void pci_sysfs_path(const struct pci_dev *pdev, char *buf, size_t size);
 
 /** pci_group_id() - number of its IOMMU group, as sysfs and /dev/vfio show it; -1 behind no IOMMU */
 int pci_group_id(const struct pci_dev *pdev);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BARs.  In poll mode a BAR is memory in a file that a program maps; in the other modes it
+ * is nothing but an address.  Either way it is somewhere in physical space, where DMA of
+ * other devices finds it.
+ */
+#include "pci/priv.h"
+
+static u64 bar_bytes(const struct pci_bar_desc *bar)
+{
+	return ALIGN_UP(bar->size, PAGE_SIZE);
+}
+
+/* ---- by physical address ---- */
+
+static int io_read(void *data, u64 offset, void *buf, unsigned int size)
+{
+	const struct pci_bar_io *io = data;
+
+	return pci_bar_access(io->pdev, io->bar, offset, buf, size, false);
+}
+
+static int io_write(void *data, u64 offset, const void *buf, unsigned int size)
+{
+	const struct pci_bar_io *io = data;
+
+	return pci_bar_access(io->pdev, io->bar, offset, (void *)(uintptr_t)buf, size, true);
+}
+
+static const struct mem_io_ops bar_io_ops = {.read = io_read, .write = io_write};
+
+/* ---- opening and closing ---- */
+
+static int bar_open_memory(struct pci_priv *priv, unsigned int n)
+{
+	struct pci_bar_io *io = &priv->bar_io[n];
+	struct pci_bar *bar = &priv->pdev->bars[n];
+	u64 length;
+	int rc;
+
+	rc = mem_device_provide(priv->memory, PCI_REGION_OFFSET((u64)n),
+				bar_bytes(&priv->pdev->desc->bars[n]), &io->run);
+	if (rc)
+		return rc;
+	io->provided = true;
+	bar->pa = mem_run_phys(&io->run, 0, &(u32){0});
+	bar->mem = mem_phys_ptr(priv->pdev->system->mem, bar->pa, &length);
+	return 0;
+}
+
+static int bar_open(struct pci_priv *priv, unsigned int n)
+{
+	const struct pci_bar_desc *desc = &priv->pdev->desc->bars[n];
+	struct pci_bar_io *io = &priv->bar_io[n];
+
+	if (!desc->size || desc->io)
+		return 0;
+	if (priv->memory)
+		return bar_open_memory(priv, n);
+	io->pdev = priv->pdev;
+	io->bar = n;
+	return mem_io_create(priv->pdev->system->mem, desc->size, &bar_io_ops, io, &io->io,
+			     &priv->pdev->bars[n].pa);
+}
+
+void bars_close(struct pci_priv *priv)
+{
+	for (unsigned int i = 0; i < PCI_BARS; i++) {
+		struct pci_bar_io *io = &priv->bar_io[i];
+
+		priv->pdev->bars[i].mem = NULL;
+		priv->pdev->bars[i].pa = 0;
+		mem_io_destroy(io->io);
+		if (io->provided)
+			mem_device_withdraw(priv->memory, PCI_REGION_OFFSET((u64)i), &io->run);
+		*io = (struct pci_bar_io){0};
+	}
+	if (priv->own_memory)
+		mem_device_free(priv->memory);
+	priv->memory = NULL;
+	priv->own_memory = false;
+}
+
+int bars_open(struct pci_priv *priv, struct mem_device *memory)
+{
+	int rc = 0;
+
+	if (priv->pdev->access == PCI_ACCESS_POLL) {
+		priv->memory = memory;
+		if (!memory) {
+			rc = mem_device_create(priv->pdev->system->mem, -1, &priv->memory);
+			priv->own_memory = !rc;
+		}
+	}
+	for (unsigned int i = 0; i < PCI_BARS && !rc; i++)
+		rc = bar_open(priv, i);
+	if (rc)
+		bars_close(priv);
+	return rc;
+}
+
+void bars_clear(struct pci_priv *priv)
+{
+	for (unsigned int i = 0; i < PCI_BARS; i++)
+		if (priv->bar_io[i].provided)
+			mem_device_clear(priv->memory, PCI_REGION_OFFSET((u64)i),
+					 bar_bytes(&priv->pdev->desc->bars[i]));
+}
+
+/* ---- memory ---- */
+
+/* A word in memory, or NULL: there is none, or not there. */
+static u8 *bar_ptr(const struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size)
+{
+	if (bar >= PCI_BARS || !pdev->bars[bar].mem || offset > pdev->bars[bar].size ||
+	    size > pdev->bars[bar].size - offset)
+		return NULL;
+	return pdev->bars[bar].mem + offset;
+}
+
+/* The program can cut its file off, so all touches are guarded. */
+void pci_bar_publish(struct pci_dev *pdev, unsigned int bar, u64 offset, u64 value,
+		     unsigned int size)
+{
+	u8 *ptr = bar_ptr(pdev, bar, offset, size);
+
+	if (ptr && size <= sizeof(value))
+		mem_guard_copy(ptr, &value, size);
+}
+
+u64 pci_bar_peek(const struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size)
+{
+	u8 *ptr = bar_ptr(pdev, bar, offset, size);
+	u64 value = 0;
+
+	if (ptr && size <= sizeof(value) && mem_guard_copy(&value, ptr, size))
+		value = UINT64_MAX >> (64 - 8 * size);
+	return value;
+}
+
+/* ---- accesses ---- */
+
+static bool decodes(const struct pci_dev *pdev, unsigned int bar)
+{
+	u16 command = atomic_load_explicit(&pdev->priv->command, memory_order_relaxed);
+
+	return command & (pdev->desc->bars[bar].io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
+}
+
+bool pci_mem_enabled(const struct pci_dev *pdev)
+{
+	const struct pci_priv *priv = pdev->priv;
+
+	return (atomic_load_explicit(&priv->command, memory_order_relaxed) & PCI_COMMAND_MEMORY) &&
+	       !(atomic_load_explicit(&priv->accesses.state, memory_order_relaxed) & GATE_CLOSED);
+}
+
+/* Who has mapped memory sees it whatever the table says; by calls it is not there, as in Linux. */
+static bool in_msix(const struct pci_desc *desc, unsigned int bar, u64 offset, bool *ret_table)
+{
+	u64 table = desc->msix_table, vectors = desc->msix_vectors;
+
+	if (!vectors || bar != desc->msix_bar)
+		return false;
+	*ret_table = offset >= table && offset < table + vectors * PCI_MSIX_ENTRY_SIZE;
+	return *ret_table ||
+	       (offset >= desc->msix_pba && offset < desc->msix_pba + ALIGN_UP(vectors, 64ULL) / 8);
+}
+
+static u64 access_read(struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size)
+{
+	bool table = false;
+
+	if (in_msix(pdev->desc, bar, offset, &table))
+		return table ? UINT64_MAX : 0;
+	if (pdev->ops->bar_read)
+		return pdev->ops->bar_read(pdev, bar, offset, size);
+	return pci_bar_peek(pdev, bar, offset, size);
+}
+
+static void access_write(struct pci_dev *pdev, unsigned int bar, u64 offset, const void *data,
+			 unsigned int size)
+{
+	u8 *ptr;
+	bool table;
+
+	if (in_msix(pdev->desc, bar, offset, &table))
+		return;
+	if (pdev->ops->bar_write) {
+		pdev->ops->bar_write(pdev, bar, offset, data, size);
+		return;
+	}
+	ptr = bar_ptr(pdev, bar, offset, size);
+	if (ptr)
+		mem_guard_copy(ptr, data, size);
+	pci_dev_kick(pdev);
+}
+
+static bool access_valid(const struct pci_dev *pdev, unsigned int bar, u64 offset,
+			 unsigned int size, bool write)
+{
+	u64 bar_size = bar < PCI_BARS ? pdev->desc->bars[bar].size : 0;
+
+	if (size != 1 && size != 2 && size != 4 && size != 8 && !(write && size == 64))
+		return false;
+	return !(offset & (size - 1)) && offset < bar_size && size <= bar_size - offset;
+}
+
+int pci_bar_access(struct pci_dev *pdev, unsigned int bar, u64 offset, void *data,
+		   unsigned int size, bool write)
+{
+	struct pci_priv *priv = pdev->priv;
+	int rc = -EIO;
+	u64 value;
+
+	if (!access_valid(pdev, bar, offset, size, write))
+		return -EINVAL;
+	if (!write)
+		memset(data, 0xff, size);
+	if (!gate_enter(&priv->accesses))
+		return -EIO;
+	if (decodes(pdev, bar)) {
+		rc = 0;
+		if (write) {
+			access_write(pdev, bar, offset, data, size);
+		} else {
+			value = access_read(pdev, bar, offset, size);
+			memcpy(data, &value, size);
+		}
+	}
+	gate_leave(&priv->accesses);
+	return rc;
+}
