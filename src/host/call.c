@@ -52,6 +52,10 @@ static sys_fn call_handler(int nr)
 	case SYS_pwrite64:
 	case SYS_readv:
 	case SYS_writev:
+	case SYS_preadv:
+	case SYS_pwritev:
+	case SYS_preadv2:
+	case SYS_pwritev2:
 		return sys_read_write;
 	case SYS_mmap:
 		return sys_mmap;

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "host/host_priv.h"
+#include "pci/pci.h"
 
 #define IOCTL_TYPE_MASK 0xff00u
 #define IOCTL_TYPE 0x3b00u /* ';': IOMMUFD and VFIO */
@@ -42,8 +43,14 @@ static const int calls_paths[] = {
 
 /* Only on descriptors from the high base on. */
 static const int calls_high[] = {
-	SCMP_SYS(read),	 SCMP_SYS(write),  SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+	SCMP_SYS(read), SCMP_SYS(write),
 	SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(dup),
+};
+
+/* Those with an offset: on high descriptors, and wherever it says that it is a device's region. */
+static const int calls_at[] = {
+	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(preadv),
+	SCMP_SYS(pwritev), SCMP_SYS(preadv2),  SCMP_SYS(pwritev2),
 };
 
 static int filter_rules(scmp_filter_ctx ctx, int high_base, bool paths)
@@ -61,6 +68,8 @@ static int filter_rules(scmp_filter_ctx ctx, int high_base, bool paths)
 		  { SCMP_A0(SCMP_CMP_GE, high_base), SCMP_A1(SCMP_CMP_EQ, F_DUPFD) } },
 		{ SCMP_SYS(fcntl), 2,
 		  { SCMP_A0(SCMP_CMP_GE, high_base), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC) } },
+		{ SCMP_SYS(ioctl), 1,
+		  { SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, IOCTL_KVM_SET_DEVICE_ATTR) } },
 	};
 	int rc = 0;
 
@@ -71,6 +80,14 @@ static int filter_rules(scmp_filter_ctx ctx, int high_base, bool paths)
 	for (size_t i = 0; i < ARRAY_SIZE(calls_high) && !rc; i++)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, calls_high[i], 1,
 				      SCMP_A0(SCMP_CMP_GE, high_base));
+	for (size_t i = 0; i < ARRAY_SIZE(calls_at) && !rc; i++) {
+		rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, calls_at[i], 1,
+				      SCMP_A0(SCMP_CMP_GE, high_base));
+		if (!rc)
+			rc = seccomp_rule_add(ctx, SCMP_ACT_NOTIFY, calls_at[i], 1,
+					      SCMP_A3(SCMP_CMP_MASKED_EQ, PCI_REGION_TAG_MASK,
+						      PCI_REGION_TAG));
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules) && !rc; i++) {
 		if (paths && (rules[i].nr == SCMP_SYS(newfstatat) || rules[i].nr == SCMP_SYS(statx)))
 			continue;

@@ -16,6 +16,7 @@
  *   path.c      which of our names a path means
  *   attr_file.c files of sysfs that are opened
  *   sys_*.c     the system calls
+ *   mmio/       mappings without memory: accesses become calls
  *   proc_file.c /proc files we answer
  *   trace*.c    -v
  *
@@ -133,6 +134,7 @@ struct targets {
 /* ---- the tree ---- */
 
 struct serve;
+struct tracer;
 
 struct host {
 	const struct host_opts *opts;
@@ -148,6 +150,7 @@ struct host {
 	struct fdtable fds;
 	struct targets targets;
 	struct serve *serve;
+	struct tracer *tracer;  /* mmio/tracer.h */
 	struct mutex trace_lock;
 	_Atomic u32 stores;     /* writes to attributes under way, attr_file.c */
 	struct mutex stores_lock;
@@ -155,6 +158,9 @@ struct host {
 };
 
 #define host_log(host, level, ...) log_line(&(host)->opts->log, level, __VA_ARGS__)
+
+/* _IOW(KVMIO, 0xe1, struct kvm_device_attr): QEMU tells KVM of our files, which it does not know. */
+#define IOCTL_KVM_SET_DEVICE_ATTR 0x4018aee1u
 
 /* Arguments of commands are read in one go and then served from here. */
 #define CALL_PREFETCH 256

@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "host/launch.h"
+#include "host/mmio/tracer.h"
 
 struct supervisor {
 	struct host host;
@@ -76,6 +77,8 @@ static int host_setup(struct host *host, const struct sandbox_report *report, in
 	pthread_cond_init(&host->stores_done, NULL);
 	targets_init(&host->targets);
 	rc = fdtable_init(host);
+	if (!rc)
+		rc = tracer_create(host);
 	if (!rc)
 		rc = names_start(host, &host->system->tree);
 	if (!rc)
@@ -134,26 +137,49 @@ static void supervisor_start(struct supervisor *sup)
 
 /* ---- run ---- */
 
-static void supervisor_wait(struct supervisor *sup, char *const argv[])
+static void supervisor_child(struct supervisor *sup, int status)
 {
 	const struct launch_msg stopped = { .type = LAUNCH_STOPPED };
+
+	if (WIFSTOPPED(status)) {
+		launch_send(sup->front, &stopped, -1);
+	} else if (WIFCONTINUED(status)) {
+		/* By somebody else: the front has to run again too. */
+		if (sup->alive)
+			kill(getppid(), SIGCONT);
+	} else {
+		sup->alive = false;
+		sup->status = status;
+	}
+}
+
+static void supervisor_wait(struct supervisor *sup)
+{
 	int status;
 	pid_t pid;
 
+	if (!tracer_lock_wait(sup->host.tracer))
+		return;
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
-		if (pid != sup->host.program)
-			continue; /* an orphan of the program, ours to bury */
-		if (WIFSTOPPED(status)) {
-			launch_send(sup->front, &stopped, -1);
-		} else if (WIFCONTINUED(status)) {
-			/* By somebody else: the front has to run again too. */
-			if (sup->alive)
-				kill(getppid(), SIGCONT);
-		} else {
-			sup->alive = false;
-			sup->status = status;
-		}
+		if (pid == sup->host.program)
+			supervisor_child(sup, status);
+		/* else an orphan of the program, ours to bury */
 	}
+	tracer_unlock_wait(sup->host.tracer);
+}
+
+/* The tracer has waited in our place. */
+static void supervisor_tracer(struct supervisor *sup)
+{
+	struct tracer_wait wait;
+
+	tracer_take_wait(sup->host.tracer, &wait);
+	if (wait.stopped)
+		supervisor_child(sup, W_STOPCODE(SIGSTOP));
+	if (wait.continued)
+		supervisor_child(sup, __W_CONTINUED);
+	if (wait.ended)
+		supervisor_child(sup, wait.status);
 }
 
 /* What the program's child said before it failed to execute: nothing if it did. */
@@ -200,7 +226,7 @@ static void supervisor_tell(struct supervisor *sup)
 	close(null);
 }
 
-enum { POLL_LISTENER, POLL_SIGNAL, POLL_FRONT, POLL_EXEC, POLL_COUNT };
+enum { POLL_LISTENER, POLL_SIGNAL, POLL_TRACER, POLL_FRONT, POLL_EXEC, POLL_COUNT };
 
 static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigfd)
 {
@@ -209,6 +235,7 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 		/* Asked for nothing, it is not woken by each notification. */
 		[POLL_LISTENER] = { .fd = host->listener },
 		[POLL_SIGNAL] = { .fd = sigfd, .events = POLLIN },
+		[POLL_TRACER] = { .fd = tracer_event_fd(host->tracer), .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 
@@ -222,7 +249,9 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 		while (pfds[POLL_SIGNAL].revents && read(sigfd, &info, sizeof(info)) == sizeof(info))
 			;
 		if (pfds[POLL_SIGNAL].revents)
-			supervisor_wait(sup, argv);
+			supervisor_wait(sup);
+		if (pfds[POLL_TRACER].revents)
+			supervisor_tracer(sup);
 		if (pfds[POLL_FRONT].revents)
 			supervisor_front(sup);
 		if (sup->alive)
@@ -239,6 +268,7 @@ static void supervisor_end(struct supervisor *sup)
 	struct host *host = &sup->host;
 
 	serve_stop(host);
+	tracer_destroy(host->tracer);
 	fdtable_drain(host);
 	while (atomic_load(&host->stores))
 		attr_stores_wait(host);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host/host_priv.h"
+#include "host/mmio/tracer.h"
 
 static const u64 *call_args(const struct call *call)
 {
@@ -28,12 +29,37 @@ static struct host_file *call_first_file(struct call *call)
 /* Commands below take values, not structs: nothing else would ask whether the caller is there. */
 #define IOCTL_STRUCTS 0x3b80
 
+/*
+ * A file of ours that is added to, or removed from, KVM's vfio device: what KVM would
+ * do with it (flush caches that snoop, tell the guest of it) there is no need for.
+ * <linux/kvm.h>: group 1 is KVM_DEV_VFIO_FILE, attribute 1 adds, 2 removes, addr points to a descriptor.
+ */
+static long sys_kvm_device_attr(struct call *call)
+{
+	struct {
+		u32 flags, group;
+		u64 attr, addr;
+	} arg;
+	struct host_file *hf;
+	s32 fd;
+
+	if (call_read(call, &arg, call_args(call)[2], sizeof(arg)) || arg.flags || arg.group != 1 ||
+	    (arg.attr != 1 && arg.attr != 2) || call_read(call, &fd, arg.addr, sizeof(fd)) ||
+	    call_file(call, fd, &hf) || !hf)
+		return CALL_NATIVE;
+	host_file_put(hf);
+	return call_check(call) ? CALL_NATIVE : 0;
+}
+
 long sys_ioctl(struct call *call)
 {
-	struct host_file *hf = call_first_file(call);
 	u32 cmd = (u32)call_args(call)[1];
+	struct host_file *hf;
 	long rc;
 
+	if (cmd == IOCTL_KVM_SET_DEVICE_ATTR)
+		return sys_kvm_device_attr(call);
+	hf = call_first_file(call);
 	if (!hf)
 		return CALL_NATIVE;
 	rc = cmd < IOCTL_STRUCTS ? call_check(call) : 0;
@@ -48,7 +74,7 @@ long sys_ioctl(struct call *call)
 	return rc;
 }
 
-/* ---- read and write, on descriptors above the base ---- */
+/* ---- read and write, on descriptors above the base or at offsets that only ours have ---- */
 
 struct rw_args {
 	bool write;
@@ -69,14 +95,26 @@ static struct rw_args rw_args(const struct call *call)
 	case SYS_writev:
 		rw.iov = arg[1];
 		break;
+	case SYS_preadv:
+	case SYS_pwritev:
+	case SYS_preadv2:
+	case SYS_pwritev2:
+		rw.iov = arg[1];
+		__attribute__((fallthrough));
 	case SYS_pread64:
 	case SYS_pwrite64:
 		rw.at = true;
 		rw.pos = arg[3];
 		break;
 	}
-	rw.write = call->req->data.nr == SYS_write || call->req->data.nr == SYS_writev ||
-		   call->req->data.nr == SYS_pwrite64;
+	switch (call->req->data.nr) {
+	case SYS_write:
+	case SYS_writev:
+	case SYS_pwrite64:
+	case SYS_pwritev:
+	case SYS_pwritev2:
+		rw.write = true;
+	}
 	return rw;
 }
 
@@ -210,6 +248,35 @@ out_put:
 	return rc;
 }
 
+/* What is allowed must be the native object. */
+static int mmap_memory(const struct host_file *hf, const struct file_map *map, u64 offset)
+{
+	struct stat st;
+
+	return !fstat(map->host_fd, &st) && st.st_dev == hf->dev && st.st_ino == hf->ino &&
+			       map->host_offset == offset ?
+		       0 :
+		       -ENODEV;
+}
+
+/* Nothing may be behind the mapping, and its process be traced before it is there. */
+static int mmap_trapped(struct call *call, const struct host_file *hf, u64 offset)
+{
+	struct host *host = call->host;
+	struct stat st;
+	int rc;
+
+	if (!hf->file->ops->access || hf->memory_fd < 0 || fstat(hf->memory_fd, &st) ||
+	    (u64)st.st_size > offset)
+		return -ENODEV;
+	rc = tracer_attach(host->tracer, (pid_t)call->req->pid);
+	if (rc)
+		host_log(host, IOMMUFD_LOG_WARN,
+			 "thread %d may not map registers whose accesses trap: it cannot be traced: %s",
+			 call->req->pid, strerror(-rc));
+	return rc;
+}
+
 /*
  * A shared mapping of one of our files.  The file's owner decides, but the
  * mapping itself is the kernel's: it maps the native object, so what is allowed
@@ -219,10 +286,11 @@ long sys_mmap(struct call *call)
 {
 	const u64 *arg = call_args(call);
 	struct host_file *hf;
-	struct file_map map;
-	struct stat st;
+	struct file_map map = { .host_fd = -1 };
 	long rc;
 
+	/* Whatever is mapped may come to lie where something of ours was. */
+	tracer_forget_maps(call->host->tracer);
 	if (call_file(call, (int)arg[4], &hf) || !hf)
 		return CALL_NATIVE;
 	rc = call_check(call);
@@ -237,12 +305,9 @@ long sys_mmap(struct call *call)
 	call_leave(call);
 	if (rc)
 		goto out;
-	rc = -ENODEV;
-	if (!fstat(map.host_fd, &st) && st.st_dev == hf->dev && st.st_ino == hf->ino &&
-	    map.host_offset == arg[5])
-		rc = hf->file->ops->unmap ?
-			     host_map_add(hf, map.host_offset, map.length, map.cookie) :
-			     0;
+	rc = map.trapped ? mmap_trapped(call, hf, arg[5]) : mmap_memory(hf, &map, arg[5]);
+	if (!rc && hf->file->ops->unmap)
+		rc = host_map_add(hf, arg[5], ALIGN_UP(arg[1], PAGE_SIZE), map.cookie);
 	if (!rc)
 		rc = CALL_NATIVE;
 	else if (hf->file->ops->unmap)

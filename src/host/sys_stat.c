@@ -175,6 +175,17 @@ long sys_path_stat(struct call *call)
 					stat_path(call, dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW));
 }
 
+/* The text of a link; @name is NULL for a directory. */
+static long answer_link(struct call *call, const struct host_name *name, u64 ubuf, int size)
+{
+	size_t len;
+
+	if (size <= 0 || !name || name->kind != TREE_LINK)
+		return -EINVAL;
+	len = MIN(strlen(name->target), (size_t)size);
+	return call_write(call, ubuf, name->target, len) ?: (long)len;
+}
+
 long sys_readlink(struct call *call)
 {
 	const u64 *arg = (const u64 *)call->req->data.args;
@@ -188,11 +199,8 @@ long sys_readlink(struct call *call)
 	if (call_path(call, arg[at], path) < 0)
 		return CALL_NATIVE;
 	path_resolve(call, at ? (int)arg[0] : AT_FDCWD, path, false, &hit);
-	if (hit.kind == PATH_NAME && hit.name->kind == TREE_LINK && !call->host->namespaces &&
-	    (int)arg[at + 2] > 0) {
-		len = MIN(strlen(hit.name->target), arg[at + 2]);
-		rc = call_write(call, arg[at + 1], hit.name->target, len) ?: (long)len;
-	}
+	if ((hit.kind == PATH_NAME || hit.kind == PATH_DIR) && !call->host->namespaces)
+		rc = answer_link(call, hit.name, arg[at + 1], (int)arg[at + 2]);
 	if (hit.kind == PATH_FD && (int)arg[at + 2] > 0) {
 		char text[PATH_MAX];
 

@@ -3,6 +3,7 @@
 #
 # run-host-test.sh WAY COMMAND prog PROGRAM [OPTIONS]   run PROGRAM supervised
 # run-host-test.sh WAY COMMAND command PROGRAM          test the command itself
+# run-host-test.sh WAY COMMAND self PROGRAM             run PROGRAM, which supervises itself
 #
 # WAY: root, user (an ordinary one), no-namespaces.  Exit 77 with a reason where
 # that cannot be had here.
@@ -50,6 +51,11 @@ cd "$dir" || exit 1
 case $what in
 prog)
 	"${as[@]}" "$dir/uiommufd" run "${options[@]}" "$@" -- "$dir/program"
+	exit
+	;;
+self)
+	[ "$way" = no-namespaces ] && set -- no-namespaces
+	"${as[@]}" "$dir/program" "$@"
 	exit
 	;;
 command)

@@ -397,8 +397,10 @@ static bool three_byte(struct dec *d, struct insn *in)
 		return !d->rep && !d->repne &&
 		       with_reg(d, in, opcode & 1 ? INSN_STORE_BE : INSN_LOAD_BE, size);
 	case 0xf8: /* MOVDIR64B; with F2 and F3 ENQCMD and ENQCMDS, whose answer we do not have */
+		in->direct = true;
 		return d->opsize && !d->rep && !d->repne && with_reg(d, in, INSN_DIRECT64, 64);
 	case 0xf9: /* MOVDIRI */
+		in->direct = true;
 		return !d->opsize && !d->rep && !d->repne &&
 		       with_reg(d, in, INSN_STORE, d->rex & REX_W ? 8 : 4);
 	}

@@ -59,6 +59,7 @@ enum insn_seg { SEG_NONE, SEG_FS, SEG_GS };
  * @reg_size: bytes of the register, where they differ (extensions); else @size
  * @reg: number as encoded; @high_byte: AH, CH, DH, BH (then reg is 0 to 3)
  * @has_imm, @imm: sign-extended to 64 bits
+ * @direct: a direct store, which older processors do not have (SIGILL)
  * @addr_size: bytes of an address, 8 or 4
  * @base, @index: registers, or -1; @scale: a shift
  * @rip_relative: @disp is from the end of the instruction
@@ -76,6 +77,7 @@ struct insn {
 	bool high_byte;
 	bool has_imm;
 	bool rep, repne, lock;
+	bool direct;
 	u8 addr_size;
 	int8_t base, index;
 	u8 scale;
