@@ -129,8 +129,10 @@ int worker_start(struct pci_priv *priv)
 		return -ENOMEM;
 	atomic_store(&worker->state, WORKER_PAUSE);
 	worker->parked = false;
-	/* Signals are the program's, not ours. */
+	/* Signals are the program's, not ours, but for those of a guarded copy. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&worker->thread, NULL, worker_main, priv->pdev);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
