@@ -124,7 +124,7 @@ struct iommufd_dma_map {
  * back.  Until then an unmap or detach of the range waits: hold it briefly, and do
  * neither in the thread that holds it.
  *
- * Return: as iommufd_dma_read().
+ * Return: as iommufd_dma_read(); -EINVAL also no bytes, or another @access.
  */
 IOMMUFD_EXPORT int iommufd_dma_map(struct device *dev, ioasid_t pasid, u64 iova, size_t len,
 				   unsigned int access, struct iommufd_dma_map **ret_map,
@@ -275,7 +275,8 @@ IOMMUFD_EXPORT void iommufd_iotlb_counters(struct device *dev, struct iommufd_io
 
 /**
  * iommufd_dma_bus_master() - may @dev do DMA at all? (it may, unless told otherwise)
- * When told off, its accesses fail with IOMMU_XLAT_BLOCKED; none is under way when this returns.
+ * When told off, its accesses fail with IOMMU_XLAT_BLOCKED; none is under way, and no pointer is out,
+ * when this returns.
  */
 IOMMUFD_EXPORT void iommufd_dma_bus_master(struct device *dev, bool on);
 
@@ -285,7 +286,8 @@ IOMMUFD_EXPORT void iommufd_dma_bus_master(struct device *dev, bool on);
  * iommufd_dma_check_enable() - watch all DMA of @system and log what is wrong with it
  *
  * Reported, as warnings: use of a cached translation the tables no longer have (a missing
- * invalidation), with whether the program had unmapped the area; DMA outside what was mapped;
+ * invalidation), with whether the program had unmapped the area; DMA outside what was mapped, unless
+ * the program takes page requests there, or by a bound device that is attached to nothing;
  * areas still mapped when their IOAS ends.  Each names the device, PASID, iova and area, who mapped it and when.
  * DMA is much slower with it.
  *

@@ -146,9 +146,12 @@ static __attribute__((noinline)) int dma_copy_slow(struct device *dev, ioasid_t 
 				    which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, fault);
 	iotlb_back_out(iotlb);
 	if (unlikely(len && iova + (len - 1) < iova)) {
-		dma_fault_set(fault, IOMMU_XLAT_OUT_OF_RANGE, iova, pasid, 0);
+		dma_fault_set(fault, IOMMU_XLAT_OUT_OF_RANGE, iova, pasid,
+			      which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ);
 		return -EINVAL;
 	}
+	/* Another device's model may run, and do DMA in this thread. */
+	iotlb->held++;
 	while (len) {
 		size_t piece = len;
 
@@ -159,6 +162,7 @@ static __attribute__((noinline)) int dma_copy_slow(struct device *dev, ioasid_t 
 		buf += piece;
 		len -= piece;
 	}
+	iotlb->held--;
 	return rc;
 }
 

@@ -181,7 +181,42 @@ static int ats_warm(struct iotlb *iotlb)
 	return rc;
 }
 
-/* Unless something was invalidated since @seq: then the answer may be from before. */
+/* Does @a allow all that @b does, and end with all that @b ends with? */
+static bool grant_includes(const struct dma_grant *a, const struct dma_grant *b)
+{
+	return a->pasid == b->pasid && !(b->prot & ~a->prot) && a->first <= b->first &&
+	       a->last >= b->last && a->node.first <= b->node.first &&
+	       a->node.last >= b->node.last;
+}
+
+/*
+ * A device may ask for the same again and again, and for parts of it: of what was given of one
+ * entry of the tables, the largest is kept.
+ */
+static bool grant_is_new(struct iommu_dma *dma, const struct dma_grant *grant)
+	__must_hold(&dma->ats_lock)
+{
+	const struct itree_node *want = &grant->node;
+	struct itree_node *node, *next;
+
+	for (node = itree_first(&dma->grants, want->first, want->last); node; node = next) {
+		struct dma_grant *old = container_of(node, struct dma_grant, node);
+
+		next = itree_next(node, want->first, want->last);
+		if (grant_includes(old, grant))
+			return false;
+		if (grant_includes(grant, old)) {
+			itree_remove(&dma->grants, node);
+			free(old);
+		}
+	}
+	return true;
+}
+
+/*
+ * Unless something was invalidated since @seq: then the answer may be from before.  What it
+ * takes is no longer the caller's.
+ */
 static bool grant_insert(struct iotlb *iotlb, struct dma_grant *grant, u64 seq)
 {
 	struct iommu_dma *dma = iotlb->dma;
@@ -189,9 +224,11 @@ static bool grant_insert(struct iotlb *iotlb, struct dma_grant *grant, u64 seq)
 
 	write_lock(&dma->ats_lock);
 	valid = atomic_load_explicit(&iotlb->seq, memory_order_relaxed) == seq;
-	if (valid) {
+	if (valid && grant_is_new(dma, grant)) {
 		dma->ats_mem = iotlb->sys->mem;
 		itree_insert(&dma->grants, &grant->node);
+	} else if (valid) {
+		free(grant);
 	}
 	write_unlock(&dma->ats_lock);
 	return valid;
@@ -226,7 +263,6 @@ static int ats_try(struct iotlb *iotlb, u64 iova, unsigned int access, struct dm
 	if (rc)
 		return rc;
 	*ret = (struct iommufd_ats_translation){ .pa = at.pa, .length = at.run, .prot = grant->prot };
-	/* Once inserted, it may be invalidated and freed at once. */
 	return grant_insert(iotlb, grant, seq) ? 0 : -EAGAIN;
 }
 

@@ -227,43 +227,101 @@ static void area_text(const struct check_area *area, char *buf, size_t size)
 			 (unsigned long long)area->gone_ms);
 }
 
+/* struct check_event - what is reported; its area is the one at @at of the IOAS of @domain */
+struct check_event {
+	u64 iova;
+	unsigned int access;
+	const char *what;
+	const char *what_gone; /* the same if the program has unmapped it; NULL: areas tell nothing */
+	const struct iommu_domain *domain;
+	u64 at;
+};
+
 /* Called by the thread that does the DMA, inside its cache: so what is attached stays. */
-static void check_report(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
-			 unsigned int access, const char *what, const char *what_gone)
+static void check_report(struct dma_check *check, const struct iotlb *iotlb,
+			 const struct check_event *event)
 {
 	const struct device *dev = atomic_load_explicit(&iotlb->dev, memory_order_relaxed);
 	struct check_area *area;
-	char text[200], pasid[32] = "";
-	bool gone;
+	char text[200] = "", pasid[32] = "";
+	bool gone = false;
 
-	mutex_lock(&check->lock);
-	area = area_find(check, iotlb->domain, iova);
-	gone = area && area->gone;
-	area_text(area, text, sizeof(text));
-	mutex_unlock(&check->lock);
+	if (event->what_gone) {
+		mutex_lock(&check->lock);
+		area = area_find(check, event->domain, event->at);
+		gone = area && area->gone;
+		area_text(area, text, sizeof(text));
+		mutex_unlock(&check->lock);
+	}
 	if (iotlb->pasid != IOMMU_NO_PASID)
 		snprintf(pasid, sizeof(pasid), " pasid %u", iotlb->pasid);
 	atomic_fetch_add(&check->reports, 1);
-	log_line(check->log, IOMMUFD_LOG_WARN, "DMA check: %s%s: %s of iova 0x%llx %s; %s",
-		 dev ? dev->name : "device", pasid, access & IOMMU_WRITE ? "write" : "read",
-		 (unsigned long long)iova, gone ? what_gone : what, text);
+	log_line(check->log, IOMMUFD_LOG_WARN, "DMA check: %s%s: %s of iova 0x%llx %s%s%s",
+		 dev ? dev->name : "device", pasid, event->access & IOMMU_WRITE ? "write" : "read",
+		 (unsigned long long)event->iova, gone ? event->what_gone : event->what,
+		 *text ? "; " : "", text);
 }
 
 void dma_check_stale(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
 		     unsigned int access)
 {
-	check_report(check, iotlb, iova, access,
-		     "uses a translation that should have been invalidated",
-		     "reaches memory the program has unmapped, by a translation that was not invalidated");
+	struct check_event event = {
+		.iova = iova,
+		.access = access,
+		.what = "uses a translation that should have been invalidated",
+		.what_gone = "reaches memory the program has unmapped, by a translation that was not invalidated",
+		.domain = iotlb->domain,
+		.at = iova,
+	};
+
+	if (iotlb->domain->parent) {
+		event.what = "uses a translation the guest should have invalidated";
+		event.what_gone = NULL;
+	}
+	check_report(check, iotlb, &event);
 }
 
 void dma_check_refused(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
-		       unsigned int access, enum iommu_xlat_fault reason)
+		       unsigned int access, enum iommu_xlat_fault reason,
+		       const struct iommu_xlat *x)
 {
-	check_report(check, iotlb, iova, access,
-		     reason == IOMMU_XLAT_PERMISSION ? "is not what the device was given it for" :
-						       "is outside what the device was given",
-		     "comes after the program has unmapped it");
+	const struct iommu_domain *domain = iotlb->domain;
+	struct check_event event = {
+		.iova = iova,
+		.access = access,
+		.what = reason == IOMMU_XLAT_PERMISSION ?
+				"is not what the device was given it for" :
+				"is outside what the device was given",
+		.what_gone = "comes after the program has unmapped it",
+		.domain = domain,
+		.at = iova,
+	};
+
+	/* Somebody takes page requests: trying first is how they begin. */
+	if (domain->iopf_handler &&
+	    (reason == IOMMU_XLAT_NOT_PRESENT || reason == IOMMU_XLAT_PERMISSION))
+		return;
+	if (domain->parent && x->stage2) {
+		event.domain = domain->parent;
+		event.at = x->fault_addr;
+	} else if (domain->parent) {
+		event.what = "is refused by the guest's tables";
+		event.what_gone = NULL;
+	}
+	check_report(check, iotlb, &event);
+}
+
+void dma_check_unattached(struct dma_check *check, const struct iotlb *iotlb)
+{
+	const struct device *dev = atomic_load_explicit(&iotlb->dev, memory_order_relaxed);
+	char pasid[32] = "";
+
+	if (iotlb->pasid != IOMMU_NO_PASID)
+		snprintf(pasid, sizeof(pasid), " pasid %u", iotlb->pasid);
+	atomic_fetch_add(&check->reports, 1);
+	log_line(check->log, IOMMUFD_LOG_WARN,
+		 "DMA check: %s%s: does DMA while it is attached to nothing, or may do none",
+		 dev ? dev->name : "device", pasid);
 }
 
 void dma_check_ended(struct dma_check *check, const void *map)

@@ -39,10 +39,13 @@ static inline void dma_check_unmapped(struct dma_check *check, const void *map, 
 		dma_check_unmapped_slow(check, map, first, last);
 }
 
-/* What the DMA path met. */
+/* What the DMA path met; @x of a walk that failed. */
 void dma_check_stale(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
 		     unsigned int access);
 void dma_check_refused(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
-		       unsigned int access, enum iommu_xlat_fault reason);
+		       unsigned int access, enum iommu_xlat_fault reason,
+		       const struct iommu_xlat *x);
+/** dma_check_unattached() - @iotlb is of a PASID that has no domain, or may do no DMA */
+void dma_check_unattached(struct dma_check *check, const struct iotlb *iotlb);
 
 #endif

@@ -110,6 +110,7 @@ static int map_borrow(struct dma_map *map, struct iotlb *iotlb,
 	}
 	for (int i = 0; i < 2; i++)
 		borrow_link(&map->borrow.links[i], &map->borrow, iotlb->links[i].domain);
+	dma->borrows++;
 	map->sys = iotlb->sys;
 	map->borrowed = true;
 	mutex_unlock(&dma->lock);
@@ -119,9 +120,16 @@ static int map_borrow(struct dma_map *map, struct iotlb *iotlb,
 
 static void map_return(struct dma_map *map)
 {
+	struct iommu_dma *dma = map->borrow.dma;
+
 	if (!map->borrowed)
 		return;
 	map->borrowed = false;
+	mutex_lock(&dma->lock);
+	if (!--dma->borrows)
+		pthread_cond_broadcast(&dma->all_returned);
+	mutex_unlock(&dma->lock);
+	/* Last: then the device may leave, and go. */
 	for (int i = 0; i < 2; i++)
 		borrow_unlink(&map->borrow.links[i]);
 }
@@ -283,6 +291,7 @@ int iommufd_dma_map(struct device *dev, ioasid_t pasid, u64 iova, size_t len, un
 	map->borrow.pasid = pasid;
 	map->borrow.first = iova;
 	map->borrow.last = last;
+	iotlb->held++;
 	for (;;) {
 		rc = map_pieces(map, iotlb, iova, len, access, fault);
 		if (rc != -EAGAIN)
@@ -290,6 +299,7 @@ int iommufd_dma_map(struct device *dev, ioasid_t pasid, u64 iova, size_t len, un
 		map_return(map);
 		map_drop_pieces(map);
 	}
+	iotlb->held--;
 	if (rc)
 		map_free(map);
 	else

@@ -14,10 +14,15 @@
 
 #define THREAD_TABLE 64
 
-/** struct dma_thread - all caches of a thread; @table: the one used last of each hash */
+/**
+ * struct dma_thread - all caches of a thread
+ * @table: the one used last of each hash
+ * @iotlbs, @count: those searched for last in front; a device may name any number of PASIDs
+ */
 struct dma_thread {
 	struct iotlb *table[THREAD_TABLE];
 	struct cds_list_head iotlbs;
+	u32 count;
 };
 
 struct iotlb iotlb_none;
@@ -81,22 +86,33 @@ static struct dma_thread *thread_get(void)
 	return thread;
 }
 
-/* Caches of devices that are gone. */
+static void thread_drop(struct dma_thread *thread, struct iotlb *iotlb)
+{
+	cds_list_del(&iotlb->thread_node);
+	thread->count--;
+	for (int i = 0; i < THREAD_TABLE; i++)
+		if (thread->table[i] == iotlb)
+			thread->table[i] = NULL;
+	if (iotlb_last == iotlb)
+		iotlb_last = &iotlb_none;
+	iotlb_free(iotlb);
+}
+
+/* Caches of devices that are gone; and if there are too many, one that was not searched for long. */
 static void thread_sweep(struct dma_thread *thread)
 {
-	struct iotlb *iotlb, *next;
+	struct iotlb *iotlb, *next, *oldest = NULL;
 
 	cds_list_for_each_entry_safe(iotlb, next, &thread->iotlbs, thread_node) {
-		if (atomic_load_explicit(&iotlb->dev, memory_order_relaxed))
+		if (iotlb->held)
 			continue;
-		cds_list_del(&iotlb->thread_node);
-		for (int i = 0; i < THREAD_TABLE; i++)
-			if (thread->table[i] == iotlb)
-				thread->table[i] = NULL;
-		if (iotlb_last == iotlb)
-			iotlb_last = &iotlb_none;
-		iotlb_free(iotlb);
+		if (atomic_load_explicit(&iotlb->dev, memory_order_relaxed))
+			oldest = iotlb;
+		else
+			thread_drop(thread, iotlb);
 	}
+	if (oldest && thread->count >= IOTLBS_PER_THREAD)
+		thread_drop(thread, oldest);
 }
 
 static struct iotlb *iotlb_alloc(struct device *dev, ioasid_t pasid)
@@ -128,13 +144,19 @@ static struct iotlb *thread_search(struct dma_thread *thread, struct device *dev
 {
 	struct iotlb *iotlb;
 
-	cds_list_for_each_entry(iotlb, &thread->iotlbs, thread_node)
-		if (iotlb_is_of(iotlb, dev, pasid))
-			return iotlb;
+	cds_list_for_each_entry(iotlb, &thread->iotlbs, thread_node) {
+		if (!iotlb_is_of(iotlb, dev, pasid))
+			continue;
+		cds_list_del(&iotlb->thread_node);
+		cds_list_add(&iotlb->thread_node, &thread->iotlbs);
+		return iotlb;
+	}
 	thread_sweep(thread);
 	iotlb = iotlb_alloc(dev, pasid);
-	if (iotlb)
+	if (iotlb) {
 		cds_list_add(&iotlb->thread_node, &thread->iotlbs);
+		thread->count++;
+	}
 	return iotlb;
 }
 
@@ -250,6 +272,8 @@ int iotlb_link(struct iotlb *iotlb, enum iommu_xlat_fault *ret_reason)
 		*ret_reason = dma_attached(dma, iotlb->pasid, &domain);
 		rc = *ret_reason ? iommufd_dma_errno(*ret_reason) :
 				   iotlb_link_domain(iotlb, domain);
+		if (unlikely(*ret_reason && dma->sys && dma->sys->check))
+			dma_check_unattached(dma->sys->check, iotlb);
 	}
 	if (!rc)
 		for (int i = 0; i < 2; i++)
@@ -297,7 +321,7 @@ static enum iommu_xlat_fault domain_walk(const struct iotlb *iotlb, u64 iova, un
 
 static u64 xlat_run(const struct iommu_xlat *x, u64 iova)
 {
-	return x->lg2 < 64 ? BIT_ULL(x->lg2) - (iova & (BIT_ULL(x->lg2) - 1)) : UINT64_MAX - iova;
+	return BIT_ULL(x->lg2) - (iova & (BIT_ULL(x->lg2) - 1));
 }
 
 static void iotlb_fill(struct iotlb *iotlb, u64 iova, const struct iommu_xlat *x)
@@ -392,7 +416,7 @@ static int iotlb_refuse(struct iotlb *iotlb, u64 iova, unsigned int access,
 	if (fault)
 		fault->stage2 = x->stage2;
 	if (iotlb->sys->check)
-		dma_check_refused(iotlb->sys->check, iotlb, iova, access, reason);
+		dma_check_refused(iotlb->sys->check, iotlb, iova, access, reason, x);
 	return rc;
 }
 
@@ -444,6 +468,7 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 		return 0;
 	if (unlikely(reason))
 		return iotlb_refuse(iotlb, iova, access, reason, &x, fault);
+	x.lg2 = MIN(x.lg2, 63U);
 	if (unlikely(x.tag != atomic_load_explicit(&iotlb->tag, memory_order_relaxed))) {
 		iotlb_clear(iotlb);
 		atomic_store_explicit(&iotlb->tag, x.tag, memory_order_relaxed);

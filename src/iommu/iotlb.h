@@ -36,6 +36,7 @@
 #include "base/itree.h"
 #include "iommu/dma.h"
 
+#define IOTLBS_PER_THREAD 256
 #define IOTLB_ENTRIES 64
 #define IOTLB_TABLES  1024
 #define IOTLB_TABLE_SHIFT 21 /* a table is the last level of 2 MiB */
@@ -103,6 +104,7 @@ struct iotlb_link {
  * @domain, @sys: what it holds translations of; changed while @linked is false or the owner is kept out
  * @linked: usable: @domain is what is attached; under dma->lock, read by the owner
  * @binds: how often it was linked; the owner's
+ * @held: the owner counts on it, and may search for others meanwhile; the owner's
  * @dma: of the device, counted
  * @dev_node: in dma->iotlbs, under dma->lock; @thread_node: the owner's
  * @seq: how often the gate was closed, for what outlives a stay inside
@@ -140,6 +142,7 @@ struct iotlb {
 	char own_lines[IOTLB_PAD_OWN];
 	_Atomic u64 seq;
 	_Atomic bool linked;
+	u32 held;
 	u64 binds;
 	_Atomic u64 tag;
 	struct iommu_dma *dma;
@@ -220,6 +223,7 @@ struct dma_waiter;
  * @refs: the device, and each iotlb
  * @dev: NULL once it is gone, under lock
  * @sys: while it is bound; @master: bus mastering; under lock
+ * @borrows: how many there are; @all_returned: none, with lock
  * @gone: counts of caches that ended
  * @ats_lock: read: a translated request is served; write: grants come and go
  */
@@ -229,6 +233,8 @@ struct iommu_dma {
 	struct device *dev __guarded_by(&lock);
 	struct dma_system *sys __guarded_by(&lock);
 	bool no_master __guarded_by(&lock);
+	u32 borrows __guarded_by(&lock);
+	pthread_cond_t all_returned;
 	struct cds_list_head iotlbs __guarded_by(&lock);
 	struct iommufd_iotlb_counters gone __guarded_by(&lock);
 	_Atomic u64 invalidations;

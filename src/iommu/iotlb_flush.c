@@ -230,6 +230,14 @@ static void dd_flush(struct iommu_domain_dma *dd, u64 first, u64 last, enum flus
 	mutex_unlock(&dd->lock);
 }
 
+/* Older borrows are to be waited for; but not all of any range goes, for others to rely on. */
+static void dd_count_partial(struct iommu_domain_dma *dd) __must_hold(&dd->lock)
+{
+	atomic_fetch_add_explicit(&dd->flushes, 1, memory_order_relaxed);
+	dd->flush_first = UINT64_MAX;
+	dd->flush_last = 0;
+}
+
 /* What matches is known once the owner is outside: it may be about to fill. */
 static void dd_flush_tag(struct iommu_domain_dma *dd, u64 tag, u64 mask, u64 first, u64 last)
 	__must_hold(&dd->lock)
@@ -282,10 +290,7 @@ void iommufd_iotlb_flush_tag(struct iommu_domain *domain, u64 tag, u64 mask, u64
 	if (!dd)
 		return;
 	mutex_lock(&dd->lock);
-	atomic_fetch_add_explicit(&dd->flushes, 1, memory_order_relaxed);
-	/* Not all of any range, so no other flush may rely on it. */
-	dd->flush_first = UINT64_MAX;
-	dd->flush_last = 0;
+	dd_count_partial(dd);
 	dd_flush_tag(dd, tag, mask, first, last);
 	dma_wait_borrows(dd, first, last, NULL, 0, false);
 	mutex_unlock(&dd->lock);
@@ -398,7 +403,7 @@ void iommu_dma_switched(struct device *dev, ioasid_t pasid, struct iommu_domain 
 	if (!dd)
 		return;
 	mutex_lock(&dd->lock);
-	atomic_fetch_add_explicit(&dd->flushes, 1, memory_order_relaxed);
+	dd_count_partial(dd);
 	dma_wait_borrows(dd, 0, UINT64_MAX, dma, pasid, all_pasids);
 	mutex_unlock(&dd->lock);
 }
@@ -415,6 +420,7 @@ int iommu_dma_create(struct device *dev)
 	dma->dev = dev;
 	mutex_init(&dma->lock);
 	mutex_init(&dma->page_lock);
+	pthread_cond_init(&dma->all_returned, NULL);
 	pthread_cond_init(&dma->page_answered, NULL);
 	rwlock_init(&dma->ats_lock);
 	itree_init(&dma->grants);
@@ -432,6 +438,7 @@ void dma_put(struct iommu_dma *dma)
 	free(dma->waiters);
 	rwlock_destroy(&dma->ats_lock);
 	pthread_cond_destroy(&dma->page_answered);
+	pthread_cond_destroy(&dma->all_returned);
 	mutex_destroy(&dma->page_lock);
 	mutex_destroy(&dma->lock);
 	free(dma);
@@ -486,6 +493,8 @@ void iommufd_dma_bus_master(struct device *dev, bool on)
 	mutex_lock(&dma->lock);
 	dma->no_master = !on;
 	dma_drop(dma, 0, true, true);
+	while (dma->no_master && dma->borrows)
+		mutex_wait(&dma->lock, &dma->all_returned);
 	mutex_unlock(&dma->lock);
 }
 

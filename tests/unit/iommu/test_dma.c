@@ -582,7 +582,7 @@ static void test_translated_requests_are_held_against_what_was_given(void **stat
 	assert_int_equal(rig_unmap(&rig, BASE + 16 * PAGE, PAGE), 0);
 	assert_int_equal(told.count, 0);
 	assert_int_equal(rig_unmap(&rig, BASE, PAGE), 0);
-	assert_int_equal(told.count, 2); /* asked for twice */
+	assert_int_equal(told.count, 1); /* asked for twice, and the same */
 	assert_true(told.first <= BASE + 8 && told.last >= BASE + PAGE - 1);
 	assert_int_equal(iommufd_ats_read(rig.dev, at.pa, &value, 8, &fault), -EACCES);
 	munmap(memory, 2 * PAGE);
