@@ -29,22 +29,23 @@
 #include "devices/devices.h"
 #include "devices/nvme/spec.h"
 
-#define NVME_QUEUES	  256  /* pairs, with the admin one: one page of MSI-X table */
-#define NVME_QUEUES_USUAL 64   /* pairs of I/O queues unless the option says else */
-#define NVME_ENTRIES	  4096 /* of a queue, at most */
-#define NVME_PAGE_SHIFT	  12   /* MPSMIN */
-#define NVME_MPS_MAX	  4    /* 64 KiB */
-#define NVME_MDTS	  7    /* in pages of MPSMIN */
-#define NVME_TRANSFER_MAX ((u32)1 << (NVME_PAGE_SHIFT + NVME_MDTS))
-#define NVME_EXTENTS	  256 /* pieces of memory of one command: DSM ranges, and SGL descriptors */
-#define NVME_REQUESTS	  64
-#define NVME_EVENT_SLOTS  4  /* AERL + 1 */
-#define NVME_ERRORS	  16 /* ELPE + 1 */
-#define NVME_BUFFER	  ((size_t)64 << 10)
-#define NVME_BAD_LBAS	  16
-#define NVME_THREADS	  4
-#define NVME_BATCH	  16 /* commands fetched at once */
-#define NVME_FEATURES	  16
+#define NVME_QUEUES	    256	 /* pairs, with the admin one: one page of MSI-X table */
+#define NVME_QUEUES_USUAL   64	 /* pairs of I/O queues unless the option says else */
+#define NVME_ENTRIES	    4096 /* of a queue, at most */
+#define NVME_PAGE_SHIFT	    12	 /* MPSMIN */
+#define NVME_MPS_MAX	    4	 /* 64 KiB */
+#define NVME_MDTS	    7	 /* in pages of MPSMIN */
+#define NVME_TRANSFER_MAX   ((u32)1 << (NVME_PAGE_SHIFT + NVME_MDTS))
+#define NVME_EXTENTS	    256 /* pieces of memory of one command: DSM ranges, and SGL descriptors */
+#define NVME_REQUESTS	    64
+#define NVME_ADMIN_REQUESTS 8  /* of these, that I/O cannot have */
+#define NVME_EVENT_SLOTS    4  /* AERL + 1 */
+#define NVME_ERRORS	    16 /* ELPE + 1 */
+#define NVME_BUFFER	    ((size_t)64 << 10)
+#define NVME_BAD_LBAS	    16
+#define NVME_THREADS	    4
+#define NVME_BATCH	    16 /* commands fetched at once */
+#define NVME_FEATURES	    16
 
 #define NVME_BAR_SIZE	0x4000U
 #define NVME_MSIX_TABLE 0x2000U

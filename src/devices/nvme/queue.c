@@ -161,9 +161,18 @@ struct nvme_req *nvme_req_restore(struct nvme *nvme, u16 sq_id)
 	return req;
 }
 
+/* Can a command of @sq_id be begun?  I/O leaves requests to the admin queue, that could abort it. */
+static bool can_begin(const struct nvme *nvme, u16 sq_id)
+{
+	u32 io = nvme->inflight - nvme->sq[0].inflight;
+
+	return cq_room(&nvme->cq[nvme->sq[sq_id].cq_id]) && !cds_list_empty(&nvme->free) &&
+	       (!sq_id || io < NVME_REQUESTS - NVME_ADMIN_REQUESTS);
+}
+
 struct nvme_req *nvme_req_get(struct nvme *nvme, u16 sq_id)
 {
-	return cq_room(&nvme->cq[nvme->sq[sq_id].cq_id]) ? nvme_req_restore(nvme, sq_id) : NULL;
+	return can_begin(nvme, sq_id) ? nvme_req_restore(nvme, sq_id) : NULL;
 }
 
 void nvme_req_leave(struct nvme_req *req)
@@ -328,7 +337,7 @@ static u32 sq_run(struct nvme *nvme, u16 id, u32 most)
 	int status;
 
 	while (begun < most && sq->head != sq->tail && !sq->deleter && !failed(nvme)) {
-		if (cds_list_empty(&nvme->free) || !cq_room(&nvme->cq[sq->cq_id]))
+		if (!can_begin(nvme, id))
 			break;
 		n = sq_fetch(nvme, sq, most - begun, cmds, &status);
 		if (status > 0)

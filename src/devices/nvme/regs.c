@@ -263,7 +263,8 @@ static void start(struct nvme *nvme, u32 cc)
 	nvme->ns_changes = atomic_load(&nvme->ns->changes);
 	nvme->clean = false;
 	nvme->state = NVME_ON;
-	nvme_csts_change(nvme, 0, NVME_CSTS_RDY);
+	nvme_csts_change(nvme, NVME_CSTS_SHST | (mapped(nvme) ? NVME_CSTS_NSSRO : 0),
+			 NVME_CSTS_RDY);
 }
 
 /* What has been begun ends, the rest does not begin. */
