@@ -69,6 +69,9 @@ static sys_fn call_handler(int nr)
 	case SYS_setreuid:
 	case SYS_setresuid:
 		return sys_cred;
+	case SYS_sched_getaffinity:
+	case SYS_sched_setaffinity:
+		return sys_affinity;
 	default:
 		return NULL;
 	}

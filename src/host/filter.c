@@ -33,6 +33,7 @@ static const int calls_always[] = {
 	SCMP_SYS(open),	      SCMP_SYS(creat),	   SCMP_SYS(openat),   SCMP_SYS(openat2),
 	SCMP_SYS(fstat),      SCMP_SYS(readlink),  SCMP_SYS(readlinkat), SCMP_SYS(execve),
 	SCMP_SYS(execveat),   SCMP_SYS(setuid),	   SCMP_SYS(setreuid), SCMP_SYS(setresuid),
+	SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity),
 };
 
 /* Only where the nodes are not really in the program's /dev. */

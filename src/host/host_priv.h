@@ -304,6 +304,7 @@ long sys_mmap(struct call *call);
 long sys_dup(struct call *call);
 long sys_exec(struct call *call);
 long sys_cred(struct call *call);
+long sys_affinity(struct call *call);
 
 /** open_file_send() - answer the call with a descriptor for @file; takes over its reference */
 long open_file_send(struct call *call, struct file *file, struct host_name *name,

@@ -330,3 +330,11 @@ long sys_cred(struct call *call)
 	target_saw_cred(call->host, call->req->pid);
 	return CALL_NATIVE;
 }
+
+long sys_affinity(struct call *call)
+{
+	pid_t tid = (pid_t)call_args(call)[0];
+
+	tracer_release_affinity(call->host->tracer, tid ?: (pid_t)call->req->pid);
+	return CALL_NATIVE;
+}

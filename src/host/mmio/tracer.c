@@ -23,10 +23,12 @@
 
 #include "base/alloc.h"
 #include "host/host_priv.h"
+#include "host/mmio/pin.h"
 #include "host/mmio/tracee.h"
 
 #define WAKE_SIGNAL SIGUSR1
 #define WAKE_AGAIN_NS 1000000
+#define TICK_NS 2000000
 #define TRACEE_BUCKETS 64
 #define TRACE_OPTIONS                                                                              \
 	(PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC)
@@ -35,6 +37,7 @@
 struct tracee {
 	struct cds_list_head node;
 	pid_t tid, tgid;
+	struct pin_pace pace;
 };
 
 /** struct trace_request - somebody waits for a process to be attached; on its stack, under lock */
@@ -66,6 +69,10 @@ struct tracer {
 	_Atomic u64 generation; /* of what programs map */
 	struct cds_list_head tracees[TRACEE_BUCKETS];
 	struct tracee_maps maps;
+	struct pins pins;
+	timer_t timer;   /* wakes the thread while anybody is pinned */
+	bool has_timer;  /* else nobody is; it and the next: the tracer's thread only */
+	bool ticking;
 };
 
 /* ---- whom we trace ---- */
@@ -124,6 +131,7 @@ static void tracee_remove(struct tracer *tracer, pid_t tid)
 
 	if (!tracee)
 		return;
+	pins_release(&tracer->pins, tid);
 	if (tracer->maps.tgid == tid)
 		tracer->maps.tgid = 0;
 	cds_list_del(&tracee->node);
@@ -203,8 +211,10 @@ static void saw_clone(struct tracer *tracer, pid_t tid)
 {
 	unsigned long child = 0;
 
-	if (!ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) && child)
+	if (!ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) && child) {
 		tracee_add(tracer, (pid_t)child);
+		pins_inherit(&tracer->pins, tid, (pid_t)child);
+	}
 	go_on(tid, 0);
 }
 
@@ -236,6 +246,18 @@ static void saw_stop(struct tracer *tracer, pid_t tid, int status)
 		tell_main(tracer, status);
 }
 
+/* Be woken now and then, or not. */
+static void tick(struct tracer *tracer, bool on)
+{
+	struct itimerspec every = { 0 };
+
+	if (tracer->ticking == on)
+		return;
+	every.it_value.tv_nsec = every.it_interval.tv_nsec = on ? TICK_NS : 0;
+	timer_settime(tracer->timer, 0, &every, NULL);
+	tracer->ticking = on;
+}
+
 static void saw_signal(struct tracer *tracer, struct tracee *tracee, int sig)
 {
 	u64 generation = atomic_load(&tracer->generation);
@@ -244,8 +266,11 @@ static void saw_signal(struct tracer *tracer, struct tracee *tracee, int sig)
 		if (!tracee->tgid)
 			tracee->tgid = tgid_of(tracee->tid);
 		if (tracee->tgid && tracee_fault(tracer->host, &tracer->maps, tracee->tid,
-						 tracee->tgid, generation, sig))
+						 tracee->tgid, generation, sig)) {
 			sig = 0;
+			if (tracer->has_timer && pins_access(&tracer->pins, tracee->tid, &tracee->pace))
+				tick(tracer, true);
+		}
 	}
 	go_on(tracee->tid, sig);
 }
@@ -323,23 +348,48 @@ static void wake_handler(int sig)
 {
 }
 
+/* The signal may interrupt this sleep, and nothing a device does. */
+static pid_t wait_for_child(int *ret_status)
+{
+	sigset_t wake;
+	int saved_errno;
+	pid_t pid;
+
+	sigemptyset(&wake);
+	sigaddset(&wake, WAKE_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
+	pid = waitpid(-1, ret_status, __WALL | WUNTRACED | WCONTINUED);
+	saved_errno = errno;
+	pthread_sigmask(SIG_BLOCK, &wake, NULL);
+	errno = saved_errno;
+	return pid;
+}
+
 static void *tracer_thread(void *arg)
 {
 	struct tracer *tracer = arg;
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE_SIGNAL };
 	int status;
 	pid_t pid;
+
+	event._sigev_un._tid = gettid();
+	tracer->has_timer = !timer_create(CLOCK_MONOTONIC, &event, &tracer->timer);
 
 	mutex_lock(&tracer->wait_lock);
 	tracer->waits = true;
 	mutex_unlock(&tracer->wait_lock);
 	while (!atomic_load(&tracer->stop)) {
 		serve_requests(tracer);
-		pid = waitpid(-1, &status, __WALL | WUNTRACED | WCONTINUED);
+		pid = wait_for_child(&status);
 		if (pid > 0)
 			saw(tracer, pid, status);
 		else if (errno == ECHILD)
 			idle();
+		else if (tracer->ticking)
+			tick(tracer, pins_expire(&tracer->pins));
 	}
+	if (tracer->has_timer)
+		timer_delete(tracer->timer);
 	return NULL;
 }
 
@@ -354,7 +404,6 @@ static int tracer_start(struct tracer *tracer) __must_hold(&tracer->lock)
 		return 0;
 	sigaction(WAKE_SIGNAL, &action, NULL);
 	sigfillset(&set);
-	sigdelset(&set, WAKE_SIGNAL);
 	/* The new thread inherits the mask of this one. */
 	pthread_sigmask(SIG_SETMASK, &set, &old);
 	rc = -pthread_create(&tracer->thread, NULL, tracer_thread, tracer);
@@ -397,6 +446,11 @@ int tracer_attach(struct tracer *tracer, pid_t tid)
 	}
 	mutex_unlock(&tracer->lock);
 	return rc;
+}
+
+void tracer_release_affinity(struct tracer *tracer, pid_t tid)
+{
+	pins_release(&tracer->pins, tid);
 }
 
 void tracer_forget_maps(struct tracer *tracer)
@@ -448,6 +502,7 @@ int tracer_create(struct host *host)
 	}
 	mutex_init(&tracer->lock);
 	mutex_init(&tracer->wait_lock);
+	pins_init(&tracer->pins);
 	pthread_cond_init(&tracer->answered, NULL);
 	CDS_INIT_LIST_HEAD(&tracer->requests);
 	for (size_t i = 0; i < TRACEE_BUCKETS; i++)
@@ -488,6 +543,7 @@ void tracer_destroy(struct tracer *tracer)
 	}
 	tracee_maps_fini(&tracer->maps);
 	close(tracer->event_fd);
+	pins_fini(&tracer->pins);
 	mutex_destroy(&tracer->wait_lock);
 	mutex_destroy(&tracer->lock);
 	free(tracer);

@@ -38,6 +38,8 @@ void tracer_destroy(struct tracer *tracer);
  * on other processors than x86-64.
  */
 int tracer_attach(struct tracer *tracer, pid_t tid);
+/** tracer_release_affinity() - thread @tid's affinity is asked for: undo what we have done to it */
+void tracer_release_affinity(struct tracer *tracer, pid_t tid);
 /** tracer_forget_maps() - some process maps something; its mappings must be looked at again */
 void tracer_forget_maps(struct tracer *tracer);
 
