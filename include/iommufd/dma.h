@@ -201,11 +201,18 @@ IOMMUFD_EXPORT int iommufd_ats_write(struct device *dev, u64 pa, const void *buf
  *
  * Context: sleeps.  Not while iommufd_dma_map() pointers are held.
  * Return: 0 the page is there; -EACCES it may not be had (IOMMU_PAGE_RESP_INVALID), or nobody takes
- * requests; -EIO nobody could look at it (FAILURE); -ETIMEDOUT; -EBUSY 512 requests are waiting
- * for an answer; -ENOMEM; -ENODEV @dev is behind no IOMMU.
+ * requests; -EIO nobody could look at it (FAILURE); -ETIMEDOUT; -ECANCELED
+ * iommufd_dma_page_abandon(); -EBUSY 512 requests are waiting for an answer; -ENOMEM; -ENODEV @dev is behind
+ * no IOMMU.
  */
 IOMMUFD_EXPORT int iommufd_dma_page_request(struct device *dev, ioasid_t pasid, u64 iova,
 					    unsigned int access, unsigned int timeout_ms);
+
+/**
+ * iommufd_dma_page_abandon() - who waits for an answer for @dev now waits no longer
+ * The answers, if they come, are forgotten.  Who asks after this waits.
+ */
+IOMMUFD_EXPORT void iommufd_dma_page_abandon(struct device *dev);
 
 /**
  * iommufd_dma_page_response() - for a model's iommu_ops.page_response(): wake who asked

@@ -86,6 +86,8 @@ static int waiter_wait(struct iommu_dma *dma, u32 grpid, unsigned int timeout_ms
 		rc = code_errno(waiter->code);
 		waiter->state = WAITER_FREE;
 	} else {
+		if (waiter->state == WAITER_LEFT)
+			rc = -ECANCELED;
 		waiter->state = WAITER_LEFT;
 	}
 	mutex_unlock(&dma->page_lock);
@@ -139,6 +141,20 @@ int iommufd_dma_page_request(struct device *dev, ioasid_t pasid, u64 iova, unsig
 		return rc == -EINVAL ? -EACCES : rc;
 	}
 	return waiter_wait(dma, grpid, timeout_ms);
+}
+
+void iommufd_dma_page_abandon(struct device *dev)
+{
+	struct iommu_dma *dma = dev->dma;
+
+	if (!dma)
+		return;
+	mutex_lock(&dma->page_lock);
+	for (u32 i = 0; dma->waiters && i < DMA_PAGE_REQUESTS; i++)
+		if (dma->waiters[i].state == WAITER_WAITS)
+			dma->waiters[i].state = WAITER_LEFT;
+	pthread_cond_broadcast(&dma->page_answered);
+	mutex_unlock(&dma->page_lock);
 }
 
 void iommufd_dma_page_response(struct device *dev, const struct iommu_page_response *response)
