@@ -57,8 +57,8 @@ static int cover_of(const struct names *names, const char *path, const char **re
 
 	for (int i = 0; host_covers[i].path; i++) {
 		len = strlen(host_covers[i].path);
-		if (names->covers[i] >= 0 && len > best_len && path[len] == '/' &&
-		    !strncmp(path, host_covers[i].path, len)) {
+		if (names->covers[i] >= 0 && len > best_len &&
+		    !strncmp(path, host_covers[i].path, len) && path[len] == '/') {
 			best = i;
 			best_len = len;
 			*ret_rest = path + len + 1;

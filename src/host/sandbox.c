@@ -115,8 +115,9 @@ static bool cover_is_inside(u32 covers, int i)
 	for (int outer = 0; outer < i; outer++) {
 		size_t len = strlen(host_covers[outer].path);
 
-		if ((covers & 1u << outer) && host_covers[i].path[len] == '/' &&
-		    !strncmp(host_covers[i].path, host_covers[outer].path, len))
+		if ((covers & 1u << outer) &&
+		    !strncmp(host_covers[i].path, host_covers[outer].path, len) &&
+		    host_covers[i].path[len] == '/')
 			return true;
 	}
 	return false;
