@@ -206,10 +206,10 @@ static struct json_object *request_parse(struct control_call *call, const char *
 {
 	struct json_tokener *tok = json_tokener_new_ex(CONTROL_DEPTH_MAX);
 	struct json_object *request = NULL;
-	size_t end = 0;
 
 	if (!tok)
 		return NULL;
+	/* Strict: nothing behind the object either. */
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	/* A NUL ends nothing for us, but would for the parser. */
 	if (len <= CONTROL_LINE_MAX && !memchr(line, 0, len)) {
@@ -217,17 +217,15 @@ static struct json_object *request_parse(struct control_call *call, const char *
 		/* A number at the end could go on: say that it does not. */
 		if (!request && json_tokener_get_error(tok) == json_tokener_continue)
 			request = json_tokener_parse_ex(tok, "\n", 1);
-		end = json_tokener_get_parse_end(tok);
 	}
-	while (request && end < len && isspace((unsigned char)line[end]))
-		end++;
-	if (request && (end < len || !json_object_is_type(request, json_type_object))) {
-		json_object_put(request);
-		request = NULL;
-		control_fail(call, "BadRequest", "not one object on a line");
-	} else if (!request) {
+	if (!request)
 		control_fail(call, "BadRequest", "not JSON: %s",
 			     json_tokener_error_desc(json_tokener_get_error(tok)));
+	else if (!json_object_is_type(request, json_type_object))
+		control_fail(call, "BadRequest", "not an object");
+	if (!json_object_is_type(request, json_type_object)) {
+		json_object_put(request);
+		request = NULL;
 	}
 	json_tokener_free(tok);
 	return request;
