@@ -162,7 +162,7 @@ struct nvme_req *nvme_req_restore(struct nvme *nvme, u16 sq_id)
 }
 
 /* Can a command of @sq_id be begun?  I/O leaves requests to the admin queue, that could abort it. */
-static bool can_begin(const struct nvme *nvme, u16 sq_id)
+static bool can_begin(struct nvme *nvme, u16 sq_id)
 {
 	u32 io = nvme->inflight - nvme->sq[0].inflight;
 

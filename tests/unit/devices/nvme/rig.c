@@ -19,6 +19,7 @@ static void irq(struct pci_client *client, enum pci_irq kind, u32 vector)
 		atomic_fetch_add(&rig.irqs[vector], 1);
 	if (kind == PCI_IRQ_ERR)
 		atomic_fetch_add(&rig.errors, 1);
+	fault_current = atomic_load(&rig.worker_faults);
 }
 
 static void intx(struct pci_client *client, bool level)

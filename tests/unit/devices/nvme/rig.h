@@ -18,6 +18,7 @@
 #include <iommufd/generic.h>
 #include <iommufd/uapi/iommufd.h>
 
+#include "base/fault.h"
 #include "core/system.h"
 #include "devices/nvme/nvme.h"
 #include "pci/topology.h"
@@ -58,6 +59,8 @@ struct rig {
 	_Atomic u32 irqs[NVME_QUEUES];
 	_Atomic u32 errors;
 	_Atomic bool pin;
+	struct fault_state
+		*_Atomic worker_faults; /* of the thread of work(), from its next interrupt on */
 	_Atomic u16 next_cid;
 	struct pair pairs[PAIRS];
 };
