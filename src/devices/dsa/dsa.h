@@ -158,6 +158,7 @@ struct dsa {
 	pthread_cond_t idle;   /* a queue stopped running, or a command is over */
 	bool raise;	       /* vector 0, when the lock is let go of */
 	bool ending;	       /* threads are to end */
+	u32 threads_ended;     /* since then */
 	_Atomic bool hw_error; /* injected: the next descriptor fails */
 
 	enum dsa_state state;
@@ -231,7 +232,9 @@ u32 dsa_queue_occupancy(const struct dsa_queue *queue);
 int dsa_fault_ask(struct dsa_queue *queue);
 /** dsa_fault_forget() - the answer is not wanted any more */
 void dsa_fault_forget(struct dsa_queue *queue);
-/** dsa_fault_end() - end the threads; the lock is not held */
+/** dsa_fault_begin(), dsa_fault_end() - a driver has come, has gone: threads end; the lock is not
+ * held */
+void dsa_fault_begin(struct dsa *dsa);
 void dsa_fault_end(struct dsa *dsa);
 
 /* engine.c */

@@ -5,9 +5,12 @@
  * task goes on when there is an answer.  An abort does not wait for it.
  */
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "devices/dsa/dsa.h"
+
+#define END_POLL_US 200
 
 static void *fault_thread(void *arg)
 {
@@ -38,6 +41,7 @@ static void *fault_thread(void *arg)
 		pci_dev_kick(&dsa->pdev);
 		dsa_lock(dsa);
 	}
+	dsa->threads_ended++;
 	dsa_unlock(dsa);
 	return NULL;
 }
@@ -49,8 +53,10 @@ static int thread_make(struct dsa_queue *queue)
 
 	if (fault_point("thread"))
 		return -ENOMEM;
-	/* Signals are the program's, not ours. */
+	/* Signals are the program's, not ours, but for those of a guarded copy. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&queue->thread, NULL, fault_thread, queue);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -82,14 +88,35 @@ void dsa_fault_forget(struct dsa_queue *queue)
 		queue->answer = 1;
 }
 
+void dsa_fault_begin(struct dsa *dsa)
+{
+	dsa_lock(dsa);
+	dsa->ending = false;
+	dsa_unlock(dsa);
+}
+
+/* One that is about to wait when the others are told does so until it is told again. */
 void dsa_fault_end(struct dsa *dsa)
 {
+	u64 threads = 0;
+
 	dsa_lock(dsa);
 	dsa->ending = true;
 	for (u32 i = 0; i < dsa->opt.wqs; i++)
-		pthread_cond_signal(&dsa->queues[i].asked);
+		threads += dsa->queues[i].thread_runs;
+	while (dsa->threads_ended < threads) {
+		for (u32 i = 0; i < dsa->opt.wqs; i++)
+			pthread_cond_signal(&dsa->queues[i].asked);
+		dsa_unlock(dsa);
+		iommufd_dma_page_abandon(&dsa->pdev.dev);
+		usleep(END_POLL_US);
+		dsa_lock(dsa);
+	}
+	dsa->threads_ended = 0;
 	dsa_unlock(dsa);
-	for (u32 i = 0; i < dsa->opt.wqs; i++)
+	for (u32 i = 0; i < dsa->opt.wqs; i++) {
 		if (dsa->queues[i].thread_runs)
 			pthread_join(dsa->queues[i].thread, NULL);
+		dsa->queues[i].thread_runs = false;
+	}
 }

@@ -118,18 +118,24 @@ static void reset(struct pci_dev *pdev)
 
 static int opened(struct pci_dev *pdev)
 {
-	if (pdev->access != PCI_ACCESS_POLL)
+	if (pdev->access != PCI_ACCESS_POLL) {
+		dsa_fault_begin(to_dsa(pdev));
 		return 0;
+	}
 	system_log(pdev->system, IOMMUFD_LOG_ERROR,
 		   "dsa: it cannot be served by polling its registers: use trap or no-mmap");
 	return -EOPNOTSUPP;
+}
+
+static void closed(struct pci_dev *pdev)
+{
+	dsa_fault_end(to_dsa(pdev));
 }
 
 static void destroy(struct pci_dev *pdev)
 {
 	struct dsa *dsa = to_dsa(pdev);
 
-	dsa_fault_end(dsa);
 	for (u32 i = 0; i < dsa->opt.wqs; i++) {
 		pthread_cond_destroy(&dsa->queues[i].asked);
 		free(dsa->queues[i].ring);
@@ -170,6 +176,7 @@ static const struct pci_ops ops = {
 	.work = dsa_work,
 	.reset = reset,
 	.opened = opened,
+	.closed = closed,
 	.migrate_save = dsa_migrate_save,
 	.migrate_load = dsa_migrate_load,
 	.destroy = destroy,
