@@ -66,8 +66,10 @@ enum iommufd_object_type {
  * @users: holders; an object can be destroyed by its user only at 1
  * @type: see enum iommufd_object_type
  * @id: the number the program knows it by
+ *
+ * Aligned, because a command takes and drops both counts as one word.
  */
-struct iommufd_object {
+struct __attribute__((aligned(8))) iommufd_object {
 	iommufd_count_t wait_cnt;
 	iommufd_count_t users;
 	enum iommufd_object_type type;

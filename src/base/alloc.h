@@ -24,7 +24,8 @@ static inline void *zalloc(size_t size)
 	if (size > ALLOC_SMALL)
 		return calloc(1, size);
 	ptr = malloc(size);
-	__asm__("" : "+r"(ptr)); /* or the compiler makes it a calloc() again */
+	/* What the compiler knows it makes a calloc() again, or a slow string instruction. */
+	__asm__("" : "+r"(ptr), "+r"(size));
 	return ptr ? memset(ptr, 0, size) : NULL;
 }
 

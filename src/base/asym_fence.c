@@ -13,6 +13,7 @@
 
 static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
 static bool setup_real; /* written once */
+static atomic_bool not_known_to_work = true;
 
 static void setup(void)
 {
@@ -22,6 +23,12 @@ static void setup(void)
 #else
 	setup_real = true;
 #endif
+	atomic_store_explicit(&not_known_to_work, setup_real, memory_order_relaxed);
+}
+
+bool asym_fence_real(void)
+{
+	return atomic_load_explicit(&not_known_to_work, memory_order_relaxed);
 }
 
 bool asym_fence_setup(void)

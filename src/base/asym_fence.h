@@ -17,6 +17,8 @@
 
 /** asym_fence_setup() - ask the kernel, once per process; true: the light side needs real fences */
 bool asym_fence_setup(void);
+/** asym_fence_real() - the same, without asking: true also before it was asked */
+bool asym_fence_real(void);
 
 /** asym_fence_light() - @real: what asym_fence_setup() said */
 static inline void asym_fence_light(bool real)

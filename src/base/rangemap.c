@@ -236,9 +236,12 @@ static void node_split_insert(struct rangemap_node *node, struct rangemap_node *
 		node_row_insert(right, pos - keep, row);
 }
 
-/* Insert a range at the leaf row of @path; the reserve has what path_nodes_needed() said. */
+/*
+ * Insert a range at the leaf row of @path; the reserve has what path_nodes_needed() said.  @row is
+ * used up; it comes by pointer because a copy is made of pairs of cells, which waits for them.
+ */
 static void path_insert(struct rangemap *map, struct path *path, struct node_reserve *reserve,
-			struct node_row row)
+			struct node_row *row)
 {
 	u32 level;
 
@@ -250,34 +253,26 @@ static void path_insert(struct rangemap *map, struct path *path, struct node_res
 			root_grow(map, path, reserve_take(reserve));
 		node = path->node[level];
 		if (node->rows < node_rows_max(node)) {
-			node_row_insert(node, path->pos[level], &row);
+			node_row_insert(node, path->pos[level], row);
 			break;
 		}
 		right = reserve_take(reserve);
-		node_split_insert(node, right, path->pos[level], &row);
+		node_split_insert(node, right, path->pos[level], row);
 		if (level + 1 < map->height) {
 			left_row = node_summary(node);
 			node_row_set(path->node[level + 1], path->pos[level + 1]++, &left_row);
 		}
-		row = node_summary(right);
+		*row = node_summary(right);
 	}
 	path_refresh(map, path, level);
 	map->count++;
-}
-
-static struct node_row entry_row(u64 first, u64 last, void *value)
-{
-	return (struct node_row){{
-		[COL_FIRST] = first,
-		[COL_LAST] = last,
-		[COL_REF] = (uintptr_t)value,
-	}};
 }
 
 int rangemap_insert(struct rangemap *map, u64 first, u64 last, void *value)
 {
 	struct node_reserve reserve;
 	struct rangemap_entry e;
+	struct node_row row;
 	struct path path;
 	int rc;
 
@@ -288,7 +283,10 @@ int rangemap_insert(struct rangemap *map, u64 first, u64 last, void *value)
 	rc = reserve_fill(&reserve, path_nodes_needed(map, &path));
 	if (rc)
 		return rc;
-	path_insert(map, &path, &reserve, entry_row(first, last, value));
+	row.cell[COL_FIRST] = first;
+	row.cell[COL_LAST] = last;
+	row.cell[COL_REF] = (uintptr_t)value;
+	path_insert(map, &path, &reserve, &row);
 	return 0;
 }
 
@@ -296,6 +294,7 @@ int rangemap_split(struct rangemap *map, u64 at, void *upper)
 {
 	struct node_reserve reserve;
 	struct rangemap_entry e;
+	struct node_row row;
 	struct path path;
 	int rc;
 
@@ -308,7 +307,10 @@ int rangemap_split(struct rangemap *map, u64 at, void *upper)
 		return rc;
 	node_column(path.node[0], COL_LAST)[path.pos[0]] = at - 1;
 	path.pos[0]++;
-	path_insert(map, &path, &reserve, entry_row(at, e.last, upper));
+	row.cell[COL_FIRST] = at;
+	row.cell[COL_LAST] = e.last;
+	row.cell[COL_REF] = (uintptr_t)upper;
+	path_insert(map, &path, &reserve, &row);
 	return 0;
 }
 

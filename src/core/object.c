@@ -47,6 +47,33 @@ static bool count_dec_if_one(_Atomic u32 *count)
 						       memory_order_relaxed);
 }
 
+/* Both counts as one word; little-endian, as all we run on is. */
+#define COUNT_WAIT BIT_ULL(0)
+#define COUNT_USER BIT_ULL(32)
+
+static_assert(offsetof(struct iommufd_object, wait_cnt) == 0 &&
+		      offsetof(struct iommufd_object, users) == 4,
+	      "two halves of a word");
+
+static _Atomic u64 *object_counts(struct iommufd_object *obj)
+{
+	return (_Atomic u64 *)(void *)obj;
+}
+
+/* +1 to each, unless one is 0. */
+static bool object_counts_inc(struct iommufd_object *obj)
+{
+	u64 seen = atomic_load_explicit(object_counts(obj), memory_order_relaxed);
+
+	while ((u32)seen && seen >> 32)
+		if (atomic_compare_exchange_weak_explicit(object_counts(obj), &seen,
+							  seen + COUNT_USER + COUNT_WAIT,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
 static const char *object_name(const struct iommufd_object *obj)
 {
 	return object_types[obj->type].name;
@@ -118,35 +145,36 @@ int object_get(struct iommufd_ctx *ctx, u32 id, enum iommufd_object_type type,
 		return -ENOENT;
 	mutex_lock(&ctx->objects_lock);
 	obj = idtable_load(&ctx->objects, id);
-	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type) ||
-	    !count_inc_not_zero(&obj->users))
-		goto out;
-	if (!count_inc_not_zero(&obj->wait_cnt)) {
-		object_release(obj);
-		goto out;
+	if (obj && (type == IOMMUFD_OBJ_ANY || obj->type == type) && object_counts_inc(obj)) {
+		*ret = obj;
+		rc = 0;
 	}
-	*ret = obj;
-	rc = 0;
-out:
 	mutex_unlock(&ctx->objects_lock);
 	return rc;
 }
 
-static void object_put_wait(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+static void object_wake(struct iommufd_ctx *ctx)
 {
-	/* After the subtraction obj may be gone: its destroyer does not need our wake to see 0. */
-	if (atomic_fetch_sub_explicit(&obj->wait_cnt, 1, memory_order_release) != 1)
-		return;
 	mutex_lock(&ctx->objects_lock);
 	pthread_cond_broadcast(&ctx->wait);
 	mutex_unlock(&ctx->objects_lock);
 }
 
+static void object_put_wait(struct iommufd_ctx *ctx, struct iommufd_object *obj)
+{
+	/* After the subtraction obj may be gone: its destroyer does not need our wake to see 0. */
+	if (atomic_fetch_sub_explicit(&obj->wait_cnt, 1, memory_order_release) == 1)
+		object_wake(ctx);
+}
+
 void object_put(struct iommufd_ctx *ctx, struct iommufd_object *obj)
 {
-	/* users first: a destroyer that then finds users at 1 only has to sleep for wait_cnt */
-	object_release(obj);
-	object_put_wait(ctx, obj);
+	u64 seen = atomic_fetch_sub_explicit(object_counts(obj), COUNT_USER + COUNT_WAIT,
+					     memory_order_release);
+
+	/* As in object_put_wait(). */
+	if ((u32)seen == 1)
+		object_wake(ctx);
 }
 
 bool object_peek_next(struct iommufd_ctx *ctx, u32 *id, struct iommufd_object **ret)

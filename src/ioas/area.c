@@ -46,15 +46,16 @@ static void area_unmap(struct iopt_area *area, struct iommu_domain *domain)
 	pages_unmap_domain(area->pages, domain, area->first, area->offset, area_length(area));
 }
 
-int area_fill_domains(struct iopt_area *area)
+int area_fill_domains(struct iopt_area *area) __no_lock_analysis
 {
 	struct io_pagetable *iopt = area->iopt;
+	bool locked;
 	u32 i;
 	int rc;
 
 	if (!iopt->num_domains)
 		return 0;
-	mutex_lock(&area->pages->mutex);
+	locked = pages_enter(area->pages);
 	rc = area_hold(area);
 	for (i = 0; !rc && i < iopt->num_domains; i++) {
 		rc = area_map(area, iopt->domains[i]);
@@ -65,22 +66,23 @@ int area_fill_domains(struct iopt_area *area)
 			break;
 		}
 	}
-	mutex_unlock(&area->pages->mutex);
+	pages_leave(area->pages, locked);
 	return rc;
 }
 
-void area_unfill_domains(struct iopt_area *area)
+void area_unfill_domains(struct iopt_area *area) __no_lock_analysis
 {
 	struct io_pagetable *iopt = area->iopt;
+	bool locked;
 	u32 i;
 
 	if (!iopt->num_domains)
 		return;
-	mutex_lock(&area->pages->mutex);
+	locked = pages_enter(area->pages);
 	for (i = 0; i < iopt->num_domains; i++)
 		area_unmap(area, iopt->domains[i]);
 	area_let_go(area);
-	mutex_unlock(&area->pages->mutex);
+	pages_leave(area->pages, locked);
 }
 
 int area_fill_domain(struct iopt_area *area, struct iommu_domain *domain)

@@ -35,7 +35,7 @@ void pages_own(struct iopt_pages *pages, struct mm *mm, struct mm *account_mm,
 
 	pages->mm = mm_get(mm);
 	pages->account_mm = account_mm == mm ? mm : mm_get(account_mm);
-	pages->user = mem_user_ref(user);
+	pages->user = pages->account_mode == MEM_ACCOUNT_USER ? mem_user_ref(user) : NULL;
 	if (old_mm)
 		pages_disown(old_mm, old_account, old_user);
 }
@@ -61,11 +61,11 @@ static int pages_alloc(struct iommufd_ctx *ctx, enum iopt_origin origin, u64 sta
 	mutex_init(&pages->mutex);
 	rangemap_init(&pages->held);
 	CDS_INIT_LIST_HEAD(&pages->dmabuf_maps);
-	pages_own(pages, task->mm, task->mm, task->user);
 	if (origin == IOPT_ORIGIN_DMABUF || capable(CAP_IPC_LOCK))
 		pages->account_mode = MEM_ACCOUNT_NONE;
 	else
 		pages->account_mode = ctx->account_mode;
+	pages_own(pages, task->mm, task->mm, task->user);
 	*ret_pages = pages;
 	return 0;
 }
@@ -313,7 +313,7 @@ int pages_hold(struct iopt_pages *pages, u64 first, u64 last)
 	struct rangemap_entry e;
 	int rc;
 
-	mutex_assert_held(&pages->mutex);
+	pages_assert_entered(pages);
 	if (all && pages->whole.holds) {
 		pages->whole.holds++;
 		return 0;
@@ -345,7 +345,7 @@ void pages_release(struct iopt_pages *pages, u64 first, u64 last)
 	struct rangemap_entry e;
 	struct mem_run run;
 
-	mutex_assert_held(&pages->mutex);
+	pages_assert_entered(pages);
 	if (pages->whole.holds) {
 		assert(first == 0 && last == pages->npages - 1);
 		if (--pages->whole.holds)
@@ -367,7 +367,7 @@ int pages_split_hold(struct iopt_pages *pages, u64 first, u64 low_last, u64 high
 	struct rangemap_entry e;
 	int rc;
 
-	mutex_assert_held(&pages->mutex);
+	pages_assert_entered(pages);
 	if (pages->whole.holds) {
 		rc = pages_whole_to_tree(pages);
 		if (rc)

@@ -11,7 +11,8 @@
  * only ever meets whole segments: it frees memory and never needs any.
  *
  * Locks: pages->mutex guards everything that changes; origin and sizes are
- * immutable.  Taken below iova_rwsem; mem and dmabuf locks are below it.
+ * immutable.  Taken below iova_rwsem; mem and dmabuf locks are below it.  Whose area is
+ * in flight and has the only count needs no mutex (pages_enter()).
  */
 #ifndef IOAS_PAGES_H
 #define IOAS_PAGES_H
@@ -60,7 +61,7 @@ struct iopt_pages {
 	struct mutex mutex;
 	struct mm *mm __guarded_by(&mutex);         /* where memory is read, who owns it */
 	struct mm *account_mm __guarded_by(&mutex); /* who was charged; counted, if the same: once */
-	struct mem_user *user __guarded_by(&mutex); /* counted */
+	struct mem_user *user __guarded_by(&mutex); /* counted; NULL if users are not charged */
 	enum mem_account_mode account_mode;         /* immutable */
 	struct pages_segment whole __guarded_by(&mutex);
 	struct rangemap held __guarded_by(&mutex);  /* index -> struct pages_segment */
@@ -85,6 +86,33 @@ void pages_own(struct iopt_pages *pages, struct mm *mm, struct mm *account_mm,
 	       struct mem_user *user) __must_hold(&pages->mutex);
 struct iopt_pages *pages_get(struct iopt_pages *pages);
 void pages_put(struct iopt_pages *pages);
+
+/**
+ * pages_enter() - for an area in flight: take the mutex, unless nobody else can be there
+ *
+ * Everybody comes by an area that can be used, or has a count of its own; but a dma-buf's owner.
+ * Return: what pages_leave() is to know.
+ */
+static inline bool pages_enter(struct iopt_pages *pages) __no_lock_analysis
+{
+	if (pages->origin != IOPT_ORIGIN_DMABUF &&
+	    likely(atomic_load_explicit(&pages->refs, memory_order_acquire) == 1))
+		return false;
+	mutex_lock(&pages->mutex);
+	return true;
+}
+
+static inline void pages_leave(struct iopt_pages *pages, bool locked) __no_lock_analysis
+{
+	if (locked)
+		mutex_unlock(&pages->mutex);
+}
+
+static inline void pages_assert_entered(struct iopt_pages *pages)
+{
+	if (atomic_load_explicit(&pages->refs, memory_order_relaxed) != 1)
+		mutex_assert_held(&pages->mutex);
+}
 
 /**
  * pages_hold() - hold indexes [first..last], pinning and charging what nobody held

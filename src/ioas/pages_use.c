@@ -119,7 +119,7 @@ static int pages_map_dmabuf(struct iopt_pages *pages, struct iommu_domain *domai
 int pages_map_domain(struct iopt_pages *pages, struct iommu_domain *domain, u64 iova, u64 offset,
 		     u64 length, int prot, bool large)
 {
-	mutex_assert_held(&pages->mutex);
+	pages_assert_entered(pages);
 	if (pages->origin == IOPT_ORIGIN_DMABUF)
 		return pages_map_dmabuf(pages, domain, iova, offset, length, prot, large);
 	return pages_map_held(pages, domain, iova, offset, length, prot, large);
@@ -155,7 +155,7 @@ void pages_unmap_domain(struct iopt_pages *pages, struct iommu_domain *domain, u
 {
 	size_t gone;
 
-	mutex_assert_held(&pages->mutex);
+	pages_assert_entered(pages);
 	if (pages->origin == IOPT_ORIGIN_DMABUF) {
 		pages_unmap_dmabuf(pages, domain, iova);
 		return;

@@ -22,6 +22,7 @@ void dma_system_init(struct dma_system *sys, struct mem_space *mem, const struct
 	sys->log = log;
 	sys->check = NULL;
 	mutex_init(&sys->copied);
+	asym_fence_setup();
 }
 
 void dma_system_fini(struct dma_system *sys)

@@ -199,10 +199,12 @@ struct dma_ats {
 
 /**
  * struct iommu_domain_dma - who caches translations of a domain; made at the first DMA
+ * @fenced: all CPUs have seen that there is one
  * @nwarm: caches, grants and borrows a flush must look for
  * @flushes: how many began; the ticket of borrows; the last was of [@flush_first, @flush_last]
  */
 struct iommu_domain_dma {
+	atomic_bool fenced;
 	_Atomic u32 nwarm;
 	_Atomic u64 flushes; /* written under lock */
 	struct mutex lock;

@@ -48,6 +48,11 @@ int domain_dma_get(struct iommu_domain *domain, struct iommu_domain_dma **ret_dd
 		else
 			domain_dma_free(fresh);
 	}
+	/* For domain_used() on whichever CPU has not seen it yet. */
+	if (!atomic_load_explicit(&dd->fenced, memory_order_acquire)) {
+		asym_fence_heavy();
+		atomic_store_explicit(&dd->fenced, true, memory_order_release);
+	}
 	*ret_dd = dd;
 	return 0;
 }
@@ -262,9 +267,13 @@ static struct iommu_domain_dma *domain_used(struct iommu_domain *domain)
 {
 	struct iommu_domain_dma *dd;
 
-	atomic_thread_fence(memory_order_seq_cst);
+	/* No DMA through it ever: the first one fences for us, and that before it walks. */
+	asym_fence_light(asym_fence_real());
 	dd = domain_dma(domain);
-	return dd && atomic_load_explicit(&dd->nwarm, memory_order_relaxed) ? dd : NULL;
+	if (likely(!dd))
+		return NULL;
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&dd->nwarm, memory_order_relaxed) ? dd : NULL;
 }
 
 void iommufd_iotlb_flush(struct iommu_domain *domain, u64 first, u64 last)
