@@ -9,7 +9,7 @@
 #include "mem/task.h"
 #include "vfio/vfio_priv.h"
 
-#define BIND_MIN  offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr)
+#define BIND_MIN   offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr)
 #define ATTACH_MIN offsetof(struct vfio_device_attach_iommufd_pt, pasid)
 #define DETACH_MIN offsetof(struct vfio_device_detach_iommufd_pt, pasid)
 

@@ -19,7 +19,7 @@ static int device_attach(struct vfio_container *container, struct vfio_device *v
 	u32 id = container->ioas->obj.id;
 	int rc;
 
-	idev = iommufd_device_bind(container->ctx, &vdev->pdev->dev, &(u32){ 0 });
+	idev = iommufd_device_bind(container->ctx, &vdev->pdev->dev, &(u32){0});
 	if (IS_ERR(idev))
 		return (int)PTR_ERR(idev);
 	rc = iommufd_device_attach(idev, IOMMU_NO_PASID, &id);
@@ -39,13 +39,14 @@ static void device_detach(struct vfio_device *vdev)
 	vdev->container_idev = NULL;
 }
 
-/* A device of @group with, or without, its part in the container; NULL: there is none (any more). */
+/* A device of @group with, or without, its part in the container; NULL: there is none (any more).
+ */
 static struct vfio_device *group_device(struct vfio_group *group, bool attached)
 {
 	struct vfio_device *vdev, *found = NULL;
 
 	mutex_lock(&group->vfio->lock);
-	cds_list_for_each_entry(vdev, &group->devices, group_node) {
+	cds_list_for_each_entry (vdev, &group->devices, group_node) {
 		if (!vdev->emulated && attached == !!vdev->container_idev)
 			found = vdev;
 	}
@@ -153,11 +154,11 @@ static int container_attach_all(struct vfio_container *container) __must_hold(&c
 	struct vfio_group *group, *done;
 	int rc;
 
-	cds_list_for_each_entry(group, &container->groups, container_node) {
+	cds_list_for_each_entry (group, &container->groups, container_node) {
 		rc = group_attach(container, group);
 		if (!rc)
 			continue;
-		cds_list_for_each_entry(done, &container->groups, container_node)
+		cds_list_for_each_entry (done, &container->groups, container_node)
 			group_detach(done);
 		return rc;
 	}
@@ -269,8 +270,8 @@ struct vfio_container *vfio_container_from_file(struct file *file)
 
 static int container_space(struct vfio_container *container)
 {
-	int rc = ctx_open(container->vfio->system, CTX_OPEN_VFIO_CONTAINER, O_RDWR,
-			  &container->ctx);
+	int rc =
+		ctx_open(container->vfio->system, CTX_OPEN_VFIO_CONTAINER, O_RDWR, &container->ctx);
 
 	if (rc)
 		return rc;

@@ -50,7 +50,8 @@ void container_unmap_everything(struct vfio_container *container);
 /** container_get_info() - VFIO_IOMMU_GET_INFO (container_info.c) */
 int container_get_info(struct vfio_container *container, u64 arg);
 
-/** container_bar_pages() - memory of a BAR that the caller has mapped at @va (export.c); -EFAULT it is none */
+/** container_bar_pages() - memory of a BAR that the caller has mapped at @va (export.c); -EFAULT it
+ * is none */
 struct iopt_pages;
 int container_bar_pages(struct vfio_container *container, u64 va, u64 length, bool writable,
 			struct iopt_pages **ret_pages);

@@ -12,7 +12,7 @@
 #include "mem/task.h"
 #include "vfio/container.h"
 
-#define MAP_FLAGS (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | VFIO_DMA_MAP_FLAG_VADDR)
+#define MAP_FLAGS   (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | VFIO_DMA_MAP_FLAG_VADDR)
 #define UNMAP_FLAGS (VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL)
 #define DIRTY_FLAGS                                                                                \
 	(VFIO_IOMMU_DIRTY_PAGES_FLAG_START | VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |                    \
@@ -100,8 +100,8 @@ static int map_vaddr(struct vfio_container *container, u64 first, u64 last)
 static int map_pages(struct vfio_container *container, struct iopt_pages *pages,
 		     const struct vfio_iommu_type1_dma_map *map)
 {
-	struct map_piece piece = { .pages = pages, .offset = pages->page_offset,
-				   .length = map->size };
+	struct map_piece piece = {
+		.pages = pages, .offset = pages->page_offset, .length = map->size};
 	u64 iova = map->iova;
 	int prot = 0;
 
@@ -163,9 +163,9 @@ static int bitmap_check(u64 npages, const struct vfio_bitmap *bitmap)
 {
 	u64 bytes = (npages + 63) / 64 * 8;
 
-	return !npages || !bitmap->size || bitmap->size > BITMAP_MAX || bitmap->size < bytes ?
-		       -EINVAL :
-		       0;
+	return !npages || !bitmap->size || bitmap->size > BITMAP_MAX || bitmap->size < bytes
+		       ? -EINVAL
+		       : 0;
 }
 
 /* Set bits [@first, @last] in the program's memory. */
@@ -199,7 +199,7 @@ static int bitmap_set(u64 uptr, u64 first, u64 last)
  */
 static int bitmap_report(struct vfio_container *container, u64 first, u64 last, u64 uptr)
 {
-	struct rangemap_entry entry = { .first = first };
+	struct rangemap_entry entry = {.first = first};
 	bool found;
 	int rc = 0;
 
@@ -231,8 +231,8 @@ static bool range_cuts(struct vfio_container *container, u64 first, u64 last, bo
 }
 
 /*
- * The next mapping that begins in [@first, @last], busy on our account from here on; one that is busy on
- * somebody else's is waited for.
+ * The next mapping that begins in [@first, @last], busy on our account from here on; one that is
+ * busy on somebody else's is waited for.
  */
 static bool unmap_claim(struct vfio_container *container, u64 first, u64 last,
 			struct rangemap_entry *ret) __must_hold(&container->lock)
@@ -264,8 +264,7 @@ static int unmap_range(struct vfio_container *container, u64 first, u64 last, u6
 	mutex_lock(&container->lock);
 	while (!rc && unmap_claim(container, first, last, &entry)) {
 		mutex_unlock(&container->lock);
-		rc = iopt_unmap_iova(&container->ioas->iopt, entry.first, entry.last,
-				     &(u64){ 0 });
+		rc = iopt_unmap_iova(&container->ioas->iopt, entry.first, entry.last, &(u64){0});
 		if (rc) {
 			dma_settle(container, entry.first);
 		} else {
@@ -329,7 +328,7 @@ static int unmap_read_bitmap(struct vfio_container *container,
 int container_unmap_dma(struct vfio_container *container, u64 arg)
 {
 	bool v2 = container->type == VFIO_TYPE1v2_IOMMU, cuts = false;
-	struct vfio_iommu_type1_dma_unmap unmap = { 0 };
+	struct vfio_iommu_type1_dma_unmap unmap = {0};
 	struct vfio_bitmap bitmap;
 	u64 last, unmapped = 0;
 	bool dirty;

@@ -25,8 +25,8 @@ struct info_caps {
 
 static struct vfio_info_cap_header cap_header(u16 id, size_t next)
 {
-	return (struct vfio_info_cap_header){ .id = id, .version = 1,
-					      .next = next ? (u32)(INFO_FULL + next) : 0 };
+	return (struct vfio_info_cap_header){
+		.id = id, .version = 1, .next = next ? (u32)(INFO_FULL + next) : 0};
 }
 
 static int caps_build(struct vfio_container *container, struct info_caps **ret_caps,
@@ -63,7 +63,7 @@ static int caps_build(struct vfio_container *container, struct info_caps **ret_c
 
 int container_get_info(struct vfio_container *container, u64 arg)
 {
-	struct vfio_iommu_type1_info info = { 0 };
+	struct vfio_iommu_type1_info info = {0};
 	struct info_caps *caps;
 	size_t size;
 	u32 argsz;

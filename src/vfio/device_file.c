@@ -79,8 +79,8 @@ static int device_mmap(struct file *file, u64 length, int prot, int flags, u64 o
 {
 	struct vfio_file *df = to_vfio_file(file);
 
-	return file_bound(df) ? vfio_region_mmap(df, length, prot, flags, offset, ret_map) :
-				-EINVAL;
+	return file_bound(df) ? vfio_region_mmap(df, length, prot, flags, offset, ret_map)
+			      : -EINVAL;
 }
 
 /* A mapping keeps the file, which is all that BARs need. */

@@ -73,7 +73,7 @@ static void exports_set(struct vfio_device *vdev, bool off)
 	mutex_lock(&vdev->vfio->export_lock);
 	if (vdev->exports_off != off) {
 		vdev->exports_off = off;
-		cds_list_for_each_entry(export, &vdev->exports, node) {
+		cds_list_for_each_entry (export, &vdev->exports, node) {
 			if (!export->mapped)
 				dmabuf_revoke(export->dmabuf, off);
 		}
@@ -96,7 +96,7 @@ void vfio_exports_drop(struct vfio_device *vdev)
 	struct vfio_export *export, *next;
 
 	mutex_lock(&vdev->vfio->export_lock);
-	cds_list_for_each_entry_safe(export, next, &vdev->exports, node) {
+	cds_list_for_each_entry_safe (export, next, &vdev->exports, node) {
 		dmabuf_revoke(export->dmabuf, true);
 		cds_list_del(&export->node);
 		CDS_INIT_LIST_HEAD(&export->node);
@@ -218,7 +218,7 @@ static int bar_dmabuf(struct vfio *vfio, u64 pa, u64 length, struct dmabuf **ret
 	u32 bar = 0;
 
 	mutex_lock(&vfio->lock);
-	cds_list_for_each_entry(vdev, &vfio->devices, node) {
+	cds_list_for_each_entry (vdev, &vfio->devices, node) {
 		if (!vdev->removing && vdev->used && bar_find(vdev, pa, length, &bar))
 			found = vdev;
 	}

@@ -51,7 +51,7 @@ static bool vfs_used(struct vfio_device *pf) __must_hold(&pf->vfio->lock)
 {
 	struct vfio_device *vdev;
 
-	cds_list_for_each_entry(vdev, &pf->vfio->devices, node) {
+	cds_list_for_each_entry (vdev, &pf->vfio->devices, node) {
 		if (vdev->pdev->physfn == pf->pdev && vdev->used)
 			return true;
 	}

@@ -30,7 +30,7 @@ static struct vfio_group *group_find(struct vfio *vfio, u32 id) __must_hold(&vfi
 {
 	struct vfio_group *group;
 
-	cds_list_for_each_entry(group, &vfio->groups, node) {
+	cds_list_for_each_entry (group, &vfio->groups, node) {
 		if (group->id == id && !group->dead)
 			return group;
 	}
@@ -49,8 +49,9 @@ static int group_names(struct vfio_group *group)
 	snprintf(dir, sizeof(dir), "/sys/devices/virtual/vfio/%s", name);
 	rc = vfio_names_node(&group->names, node, 0600, VFIO_GROUP_MAJOR, group->id, group_open,
 			     group);
-	return rc ?: vfio_names_device(&group->names, node, VFIO_GROUP_MAJOR, group->id, dir,
-				       "vfio", name);
+	return rc
+		       ?: vfio_names_device(&group->names, node, VFIO_GROUP_MAJOR, group->id, dir,
+					    "vfio", name);
 }
 
 static void group_free(struct vfio_group *group)
@@ -342,7 +343,7 @@ static struct vfio_device *group_device_get(struct vfio_group *group, const char
 	char addr[PCI_ADDR_LEN + 1];
 
 	mutex_lock(&group->vfio->lock);
-	cds_list_for_each_entry(vdev, &group->devices, group_node) {
+	cds_list_for_each_entry (vdev, &group->devices, group_node) {
 		snprintf(addr, sizeof(addr), PCI_ADDR_FMT, PCI_ADDR_ARGS(vdev->pdev->addr));
 		if (strcmp(addr, name) || vdev->removing)
 			continue;
@@ -418,9 +419,13 @@ static int group_device_file(struct vfio_group *group, struct file *group_file,
 	vfio_device_put(vdev);
 	if (rc)
 		return rc;
-	mutex_lock(&group->lock);
-	rc = group_device_open(group, df);
-	mutex_unlock(&group->lock);
+	/* Memory of its registers is to lie behind the descriptor. */
+	rc = task_fd_object(&df->file);
+	if (!rc) {
+		mutex_lock(&group->lock);
+		rc = group_device_open(group, df);
+		mutex_unlock(&group->lock);
+	}
 	if (rc)
 		file_put(&df->file);
 	else
@@ -430,7 +435,7 @@ static int group_device_file(struct vfio_group *group, struct file *group_file,
 
 static int group_get_device_fd(struct vfio_group_file *gf, u64 arg)
 {
-	struct device_name name = { 0 };
+	struct device_name name = {0};
 	struct vfio_file *df;
 	int fd, rc;
 

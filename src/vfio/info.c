@@ -14,7 +14,7 @@
 
 int vfio_get_info(struct vfio_device *vdev, u64 arg)
 {
-	struct vfio_device_info info = { 0 };
+	struct vfio_device_info info = {0};
 	u32 argsz;
 	int rc = copy_from_user(&info, arg, INFO_MIN);
 
@@ -64,8 +64,8 @@ static bool region_describe(const struct vfio_device *vdev, struct vfio_region_i
 /* The one capability there is: the pages of the MSI-X table may be mapped, too. */
 static int region_put_caps(const struct vfio_device *vdev, struct vfio_region_info *info, u64 arg)
 {
-	const struct vfio_info_cap_header cap = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
-						  .version = 1 };
+	const struct vfio_info_cap_header cap = {.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+						 .version = 1};
 	const struct pci_desc *desc = vdev->pdev->desc;
 
 	info->cap_offset = 0;

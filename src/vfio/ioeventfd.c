@@ -8,8 +8,8 @@
 #include "mem/task.h"
 #include "vfio/vfio_priv.h"
 
-#define IOEVENTFDS_MAX	1000
-#define MSIX_ENTRY	16U
+#define IOEVENTFDS_MAX 1000
+#define MSIX_ENTRY     16U
 
 /** struct vfio_ioeventfd - immutable but for @node, which is under vdev->ioeventfd_lock */
 struct vfio_ioeventfd {
@@ -65,7 +65,7 @@ static struct vfio_ioeventfd *ioeventfd_find(struct vfio_device *vdev,
 {
 	struct vfio_ioeventfd *io;
 
-	cds_list_for_each_entry(io, &vdev->ioeventfds, node) {
+	cds_list_for_each_entry (io, &vdev->ioeventfds, node) {
 		if (io->bar == want->bar && io->off == want->off && io->size == want->size &&
 		    io->data == want->data)
 			return io;
@@ -158,7 +158,7 @@ void vfio_ioeventfds_remove(struct vfio_device *vdev)
 	struct vfio_ioeventfd *io, *next;
 
 	/* The device is being closed: no command runs. */
-	cds_list_for_each_entry_safe(io, next, &vdev->ioeventfds, node) {
+	cds_list_for_each_entry_safe (io, next, &vdev->ioeventfds, node) {
 		cds_list_del(&io->node);
 		ioeventfd_free(io);
 	}

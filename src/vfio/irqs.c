@@ -53,10 +53,11 @@ int eventfd_take(int fd)
 
 void eventfd_raise(int fd)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
 
 	/* The program may have left it blocking, with a count near the top. */
-	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK) && (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT)))
+	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
+	    (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT)))
 		return;
 	eventfd_write(fd, 1);
 }
@@ -124,8 +125,8 @@ static void intx_unmask_signalled(void *data)
 
 void irqs_init(struct vfio_irqs *irqs, struct pci_dev *pdev, struct watcher *watcher)
 {
-	*irqs = (struct vfio_irqs){ .pdev = pdev, .watcher = watcher, .mode = -1, .err = -1,
-				    .req = -1 };
+	*irqs = (struct vfio_irqs){
+		.pdev = pdev, .watcher = watcher, .mode = -1, .err = -1, .req = -1};
 	mutex_init(&irqs->igate);
 	mutex_init(&irqs->lock);
 }
@@ -514,7 +515,7 @@ static int request_check(const struct vfio_irqs *irqs, const struct vfio_irq_set
 int irqs_set(struct vfio_irqs *irqs, u64 arg)
 {
 	const u32 head = offsetof(struct vfio_irq_set, data);
-	struct irq_request req = { 0 };
+	struct irq_request req = {0};
 	struct vfio_irq_set set;
 	irq_handler handler;
 	u32 size;

@@ -24,8 +24,8 @@
  * @unmask: its eventfd that unmasks, or NULL
  */
 struct vfio_irqs {
-	struct pci_dev *pdev;      /* immutable; NULL: a device without PCI interrupts */
-	struct watcher *watcher;   /* immutable */
+	struct pci_dev *pdev;	 /* immutable; NULL: a device without PCI interrupts */
+	struct watcher *watcher; /* immutable */
 	struct mutex igate;
 	struct mutex lock;
 	int mode __guarded_by(&lock);
@@ -44,7 +44,8 @@ void irqs_fini(struct vfio_irqs *irqs);
 /** irqs_reset() - nothing is set up any more (the device is being closed) */
 void irqs_reset(struct vfio_irqs *irqs);
 
-/** irqs_count() - vectors of @index; irqs_flags() - VFIO_IRQ_INFO_*; index below VFIO_PCI_NUM_IRQS */
+/** irqs_count() - vectors of @index; irqs_flags() - VFIO_IRQ_INFO_*; index below VFIO_PCI_NUM_IRQS
+ */
 u32 irqs_count(const struct vfio_irqs *irqs, u32 index);
 u32 irqs_flags(u32 index);
 
@@ -55,7 +56,8 @@ int irqs_set(struct vfio_irqs *irqs, u64 arg);
 void irqs_raise(struct vfio_irqs *irqs, enum pci_irq kind, u32 vector);
 void irqs_intx(struct vfio_irqs *irqs, bool level);
 
-/** eventfd_take() - an eventfd of the current task as one of ours; the descriptor, -EBADF, -EINVAL, -EMFILE */
+/** eventfd_take() - an eventfd of the current task as one of ours; the descriptor, -EBADF, -EINVAL,
+ * -EMFILE */
 int eventfd_take(int fd);
 /** eventfd_raise() - add 1; never waits: a full counter stays as it is */
 void eventfd_raise(int fd);

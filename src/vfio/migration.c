@@ -109,7 +109,7 @@ static ssize_t mig_write(struct file *file, u64 ubuf, size_t count)
 static long mig_ioctl(struct file *file, unsigned int cmd, u64 arg)
 {
 	struct vfio_mig_file *mf = container_of(file, struct vfio_mig_file, file);
-	struct vfio_precopy_info info = { 0 };
+	struct vfio_precopy_info info = {0};
 	int rc;
 
 	if (cmd != VFIO_MIG_GET_PRECOPY_INFO)
@@ -148,7 +148,7 @@ static const struct file_ops mig_file_ops = {
 static int mig_file_create(struct vfio_device *vdev, bool saving, bool running)
 {
 	struct vfio_mig_file *mf = zalloc(sizeof(*mf));
-	struct mig_head head = { .magic = STREAM_MAGIC };
+	struct mig_head head = {.magic = STREAM_MAGIC};
 	int rc = 0;
 
 	if (!mf)
@@ -232,7 +232,8 @@ static int mig_load(struct vfio_device *vdev)
 	return rc;
 }
 
-/* One arc of the graph; 0, or the device stays where it is (or, having half a state, is in ERROR). */
+/* One arc of the graph; 0, or the device stays where it is (or, having half a state, is in ERROR).
+ */
 static int mig_step(struct vfio_device *vdev, u32 to)
 {
 	u32 from = vdev->mig.state;
@@ -286,14 +287,14 @@ static int mig_step(struct vfio_device *vdev, u32 to)
 #define N  NEVER
 static const u8 mig_next[VFIO_DEVICE_STATE_NR][VFIO_DEVICE_STATE_NR] = {
 	/*      error STOP RUN SCOPY RESUM RUNP PRE PREP */
-	[VFIO_DEVICE_STATE_ERROR] = { N, N, N, N, N, N, N, N },
-	[S] = { N, S, RP, SC, RE, RP, RP, RP },
-	[R] = { N, RP, R, RP, RP, RP, PC, PC },
-	[SC] = { N, S, S, SC, S, S, N, N },
-	[RE] = { N, S, S, S, RE, S, S, S },
-	[RP] = { N, S, R, S, S, RP, R, R },
-	[PC] = { N, R, R, PP, R, R, PC, PP },
-	[PP] = { N, RP, RP, SC, RP, RP, PC, PP },
+	[VFIO_DEVICE_STATE_ERROR] = {N, N, N, N, N, N, N, N},
+	[S] = {N, S, RP, SC, RE, RP, RP, RP},
+	[R] = {N, RP, R, RP, RP, RP, PC, PC},
+	[SC] = {N, S, S, SC, S, S, N, N},
+	[RE] = {N, S, S, S, RE, S, S, S},
+	[RP] = {N, S, R, S, S, RP, R, R},
+	[PC] = {N, R, R, PP, R, R, PC, PP},
+	[PP] = {N, RP, RP, SC, RP, RP, PC, PP},
 };
 #undef S
 #undef R
@@ -355,7 +356,7 @@ int vfio_mig_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len)
 
 static int mig_get_state(struct vfio_device *vdev, u64 arg)
 {
-	struct vfio_device_feature_mig_state state = { .data_fd = -1 };
+	struct vfio_device_feature_mig_state state = {.data_fd = -1};
 
 	mutex_lock(&vdev->set->lock);
 	state.device_state = vdev->mig.state;
@@ -411,7 +412,7 @@ int vfio_mig_state_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t 
 /* As much as is now: what the model would give must be asked of it while it stands still. */
 int vfio_mig_size_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len)
 {
-	struct vfio_device_feature_mig_data_size size = { .stop_copy_length = 0 };
+	struct vfio_device_feature_mig_data_size size = {.stop_copy_length = 0};
 	void *data = NULL;
 	size_t bytes = 0;
 	bool running;

@@ -24,7 +24,7 @@ static struct vfio_name *names_new(struct vfio_names *names, enum tree_kind kind
 		free(fresh);
 		return NULL;
 	}
-	fresh->entry = (struct tree_entry){ .path = fresh->path, .kind = kind, .mode = mode };
+	fresh->entry = (struct tree_entry){.path = fresh->path, .kind = kind, .mode = mode};
 	names->names[names->count++] = fresh;
 	return fresh;
 }

@@ -107,11 +107,11 @@ int vfio_device_attach(struct vfio_device *vdev, u32 *pt_id)
 	int rc;
 
 	if (vdev->emulated)
-		rc = vdev->attached ? iommufd_access_replace(vdev->access, *pt_id) :
-				      iommufd_access_attach(vdev->access, *pt_id);
+		rc = vdev->attached ? iommufd_access_replace(vdev->access, *pt_id)
+				    : iommufd_access_attach(vdev->access, *pt_id);
 	else
-		rc = vdev->attached ? iommufd_device_replace(vdev->idev, IOMMU_NO_PASID, pt_id) :
-				      iommufd_device_attach(vdev->idev, IOMMU_NO_PASID, pt_id);
+		rc = vdev->attached ? iommufd_device_replace(vdev->idev, IOMMU_NO_PASID, pt_id)
+				    : iommufd_device_attach(vdev->idev, IOMMU_NO_PASID, pt_id);
 	if (!rc)
 		vdev->attached = true;
 	return rc;

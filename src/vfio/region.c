@@ -133,8 +133,8 @@ static int region_piece(const struct region_op *op, u64 ubuf, size_t len)
 
 	if (rc)
 		return rc;
-	rc = op->index == VFIO_PCI_CONFIG_REGION_INDEX ? config_piece(op, buf, len) :
-							 bar_piece(op, buf, len);
+	rc = op->index == VFIO_PCI_CONFIG_REGION_INDEX ? config_piece(op, buf, len)
+						       : bar_piece(op, buf, len);
 	if (!rc && !op->write)
 		rc = copy_to_user(ubuf, buf, len);
 	return rc;
@@ -183,14 +183,14 @@ static ssize_t region_transfer(struct region_op *op, u64 ubuf, size_t count, u64
 
 ssize_t vfio_region_read(struct vfio_device *vdev, u64 ubuf, size_t count, u64 pos)
 {
-	struct region_op op = { .vdev = vdev };
+	struct region_op op = {.vdev = vdev};
 
 	return region_transfer(&op, ubuf, count, pos);
 }
 
 ssize_t vfio_region_write(struct vfio_device *vdev, u64 ubuf, size_t count, u64 pos)
 {
-	struct region_op op = { .vdev = vdev, .write = true };
+	struct region_op op = {.vdev = vdev, .write = true};
 
 	return region_transfer(&op, ubuf, count, pos);
 }
@@ -204,13 +204,13 @@ int vfio_region_mmap(struct vfio_file *df, u64 length, int prot, int flags, u64 
 	u32 index = PCI_REGION_INDEX(offset);
 	u64 start = offset & (BIT_ULL(PCI_REGION_SHIFT) - 1), size;
 
-	if ((offset & PCI_REGION_TAG_MASK) != PCI_REGION_TAG ||
-	    (flags & MAP_TYPE) == MAP_PRIVATE || !vfio_bar_mappable(vdev, index))
+	if ((offset & PCI_REGION_TAG_MASK) != PCI_REGION_TAG || (flags & MAP_TYPE) == MAP_PRIVATE ||
+	    !vfio_bar_mappable(vdev, index))
 		return -EINVAL;
 	size = ALIGN_UP(vdev->pdev->bars[index].size, PAGE_SIZE);
 	if (start > size || length > size - start)
 		return -EINVAL;
-	*ret_map = (struct file_map){ .host_fd = -1, .host_offset = offset, .length = length };
+	*ret_map = (struct file_map){.host_fd = -1, .host_offset = offset, .length = length};
 	if (vdev->pdev->access == PCI_ACCESS_TRAP) {
 		ret_map->trapped = true;
 		return 0;

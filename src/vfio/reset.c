@@ -114,7 +114,7 @@ static int hot_set_get(struct vfio_device *vdev, struct hot_set *set)
 {
 	char *slash;
 
-	*set = (struct hot_set){ .vfio = vdev->vfio };
+	*set = (struct hot_set){.vfio = vdev->vfio};
 	pci_sysfs_path(vdev->pdev, set->dir, sizeof(set->dir));
 	slash = strrchr(set->dir, '/');
 	*slash = 0;
@@ -163,8 +163,8 @@ static s32 device_id_in(struct vfio_device *vdev, struct iommufd_ctx *ctx)
 static void hot_info_fill(const struct hot_set *set, struct iommufd_ctx *ctx,
 			  struct vfio_pci_hot_reset_info *info)
 {
-	info->flags = ctx ? VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED :
-			    0;
+	info->flags =
+		ctx ? VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED : 0;
 	if (ctx && set->missing)
 		info->flags &= ~VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 	info->count = set->count;
@@ -223,7 +223,8 @@ int vfio_hot_reset_info(struct vfio_device *vdev, u64 arg)
 
 /* ---- doing it ---- */
 
-/** struct hot_proof - what shows that devices are the caller's: a context, or group files (counted) */
+/** struct hot_proof - what shows that devices are the caller's: a context, or group files (counted)
+ */
 struct hot_proof {
 	struct iommufd_ctx *ctx;
 	struct file **groups;
@@ -305,7 +306,7 @@ static int hot_set_reset(struct hot_set *set, const struct hot_proof *proof)
 
 static int hot_reset_proven(struct vfio_device *vdev, struct hot_set *set, u32 count, u64 arg)
 {
-	struct hot_proof proof = { .ctx = device_cdev_ctx(vdev) };
+	struct hot_proof proof = {.ctx = device_cdev_ctx(vdev)};
 	int rc = -EINVAL;
 
 	/* A context proves by itself, groups are named; never more than are hit. */

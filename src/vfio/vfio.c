@@ -21,7 +21,7 @@ static struct vfio_set *set_find(struct vfio *vfio, const struct pci_addr *addr)
 {
 	struct vfio_set *set;
 
-	cds_list_for_each_entry(set, &vfio->sets, node) {
+	cds_list_for_each_entry (set, &vfio->sets, node) {
 		if (set->domain == addr->domain && set->bus == addr->bus)
 			return set;
 	}
@@ -114,7 +114,7 @@ struct vfio_device *vfio_device_find(struct vfio *vfio, const struct pci_dev *pd
 {
 	struct vfio_device *vdev;
 
-	cds_list_for_each_entry(vdev, &vfio->devices, node) {
+	cds_list_for_each_entry (vdev, &vfio->devices, node) {
 		if (vdev->pdev == pdev)
 			return vdev;
 	}
@@ -157,8 +157,9 @@ static int device_names(struct vfio_device *vdev)
 			     vdev);
 	snprintf(link, sizeof(link), "%.200s/device", dir);
 	rc = rc ?: vfio_names_link(&vdev->names, link, parent);
-	return rc ?: vfio_names_device(&vdev->names, node, VFIO_DEV_MAJOR, vdev->minor, dir,
-				       "vfio-dev", name);
+	return rc
+		       ?: vfio_names_device(&vdev->names, node, VFIO_DEV_MAJOR, vdev->minor, dir,
+					    "vfio-dev", name);
 }
 
 static void device_init(struct vfio_device *vdev, struct vfio *vfio, struct pci_dev *pdev,
@@ -167,8 +168,8 @@ static void device_init(struct vfio_device *vdev, struct vfio *vfio, struct pci_
 	vdev->vfio = vfio;
 	vdev->pdev = pdev;
 	vdev->emulated = emulated;
-	vdev->client = (struct pci_client){ .irq = client_irq, .intx = client_intx,
-					    .reset_done = client_reset_done };
+	vdev->client = (struct pci_client){
+		.irq = client_irq, .intx = client_intx, .reset_done = client_reset_done};
 	vdev->wakeup = -1;
 	vdev->mig.state = VFIO_DEVICE_STATE_RUNNING;
 	vfio_token_init(vdev);
@@ -303,7 +304,7 @@ static u32 emulated_group_free(struct vfio *vfio)
 	mutex_lock(&vfio->lock);
 	do {
 		taken = false;
-		cds_list_for_each_entry(group, &vfio->groups, node)
+		cds_list_for_each_entry (group, &vfio->groups, node)
 			taken |= group->id == id;
 		id += taken;
 	} while (taken);
@@ -334,8 +335,7 @@ int vfio_emulated_rw(struct vfio *vfio, struct pci_dev *pdev, u64 iova, void *da
 	if (!access)
 		return -ENODEV;
 	return iommufd_access_rw(access, iova, data, len,
-				 IOMMUFD_ACCESS_RW_KTHREAD |
-					 (write ? IOMMUFD_ACCESS_RW_WRITE : 0));
+				 IOMMUFD_ACCESS_RW_KTHREAD | (write ? IOMMUFD_ACCESS_RW_WRITE : 0));
 }
 
 /* ---- the room ---- */
@@ -366,7 +366,7 @@ static void vfio_init(struct vfio *vfio)
 {
 	pthread_condattr_t attr;
 
-	vfio->listener = (struct pci_listener){ .added = vfio_added, .removing = vfio_removing };
+	vfio->listener = (struct pci_listener){.added = vfio_added, .removing = vfio_removing};
 	mutex_init(&vfio->lock);
 	mutex_init(&vfio->export_lock);
 	pthread_condattr_init(&attr);
@@ -409,7 +409,7 @@ static void vfio_remove_devices(struct vfio *vfio)
 {
 	struct vfio_device *vdev, *next;
 
-	cds_list_for_each_entry_safe(vdev, next, &vfio->devices, node)
+	cds_list_for_each_entry_safe (vdev, next, &vfio->devices, node)
 		device_remove(vdev);
 }
 
@@ -417,7 +417,7 @@ int vfio_create(struct iommufd_system *system, struct pci_topology *topology,
 		enum vfio_container_kind kind, struct vfio **ret_vfio)
 {
 	struct vfio *vfio = zalloc(sizeof(*vfio));
-	struct vfio_now now = { .vfio = vfio };
+	struct vfio_now now = {.vfio = vfio};
 	int rc;
 
 	if (!vfio)

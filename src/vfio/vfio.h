@@ -33,9 +33,8 @@ int vfio_create(struct iommufd_system *system, struct pci_topology *topology,
 void vfio_destroy(struct vfio *vfio);
 
 /**
- * vfio_add_emulated() - a device that does no DMA of its own: its model reads and writes memory through an
- * access (mdev): a cdev and a group like the others'
- * Return: 0, -EEXIST, -ENOMEM.
+ * vfio_add_emulated() - a device that does no DMA of its own: its model reads and writes memory
+ * through an access (mdev): a cdev and a group like the others' Return: 0, -EEXIST, -ENOMEM.
  */
 int vfio_add_emulated(struct vfio *vfio, struct pci_dev *pdev);
 

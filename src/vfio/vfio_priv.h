@@ -2,10 +2,9 @@
 /*
  * Inside the room: devices, the sets they are reset in, groups, open files.
  *
- * Locks, in this order: group->lock, container->rwsem, set->lock, irqs.igate, vfio->lock; irqs.lock.
- *   group->lock  whether a group is open, and what it is attached to
- *   set->lock    opening, closing, attaching, resetting the devices of a bus; state that lives
- *                as long as a device is open
+ * Locks, in this order: group->lock, container->rwsem, set->lock, irqs.igate, vfio->lock;
+ * irqs.lock. group->lock  whether a group is open, and what it is attached to set->lock    opening,
+ * closing, attaching, resetting the devices of a bus; state that lives as long as a device is open
  *   vfio->lock   the lists; how many files of a device are open; a leaf but for irqs.lock
  */
 #ifndef VFIO_VFIO_PRIV_H
@@ -25,11 +24,11 @@
 #include "vfio/irqs.h"
 #include "vfio/vfio.h"
 
-#define VFIO_MISC_MAJOR	  10
-#define VFIO_MISC_MINOR	  196
-#define VFIO_DEV_MAJOR	  510
-#define VFIO_GROUP_MAJOR  511
-#define VFIO_UUID_SIZE	  16
+#define VFIO_MISC_MAJOR	    10
+#define VFIO_MISC_MINOR	    196
+#define VFIO_DEV_MAJOR	    510
+#define VFIO_GROUP_MAJOR    511
+#define VFIO_UUID_SIZE	    16
 #define VFIO_GROUP_EMULATED 4096 /* numbers of groups of devices behind no IOMMU begin here */
 
 struct mem_device;
@@ -63,7 +62,7 @@ struct vfio_names {
  * @idle: a device lost its last file; with lock
  */
 struct vfio {
-	struct iommufd_system *system;      /* immutable, as are the next four */
+	struct iommufd_system *system; /* immutable, as are the next four */
 	struct pci_topology *topology;
 	enum vfio_container_kind kind;
 	struct watcher *watcher;
@@ -142,9 +141,9 @@ struct vfio_migration {
  * @token: who uses a VF of this PF must know it
  */
 struct vfio_device {
-	struct cds_list_head node;       /* vfio->devices */
+	struct cds_list_head node;	 /* vfio->devices */
 	struct cds_list_head group_node; /* group->devices; both under vfio->lock */
-	struct vfio *vfio;               /* immutable, as are the next five */
+	struct vfio *vfio;		 /* immutable, as are the next five */
 	struct pci_dev *pdev;
 	bool emulated;
 	u32 minor;
@@ -229,7 +228,8 @@ int vfio_device_open(struct vfio_device *vdev, struct iommufd_ctx *ctx, struct f
 		     u32 *ret_id) __must_hold(&vdev->set->lock);
 /** vfio_device_close() - the last one's end: reset, detached, unbound */
 void vfio_device_close(struct vfio_device *vdev) __must_hold(&vdev->set->lock);
-/** vfio_device_attach_ioas() - DMA of an open device, or accesses, go through ioas @pt_id; in/out */
+/** vfio_device_attach_ioas() - DMA of an open device, or accesses, go through ioas @pt_id; in/out
+ */
 int vfio_device_attach(struct vfio_device *vdev, u32 *pt_id) __must_hold(&vdev->set->lock);
 void vfio_device_detach(struct vfio_device *vdev) __must_hold(&vdev->set->lock);
 
@@ -329,7 +329,8 @@ void vfio_container_detach(struct vfio_container *container, struct vfio_group *
 bool vfio_container_ready(struct vfio_container *container);
 struct iommufd_ctx *vfio_container_ctx(struct vfio_container *container);
 u32 vfio_container_ioas(struct vfio_container *container);
-/** vfio_container_device_added(), _removed() - a device comes to, goes from a group that is attached */
+/** vfio_container_device_added(), _removed() - a device comes to, goes from a group that is
+ * attached */
 int vfio_container_device_added(struct vfio_container *container, struct vfio_device *vdev);
 void vfio_container_device_removed(struct vfio_container *container, struct vfio_device *vdev);
 

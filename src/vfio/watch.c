@@ -52,7 +52,7 @@ struct watcher {
 static bool eventfd_drain(int fd)
 {
 	u64 count;
-	struct iovec iov = { &count, sizeof(count) };
+	struct iovec iov = {&count, sizeof(count)};
 
 	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof(count);
 }
@@ -62,7 +62,7 @@ static struct watch *watch_claim(struct watcher *watcher, u64 number)
 	struct watch *watch, *found = NULL;
 
 	mutex_lock(&watcher->lock);
-	cds_list_for_each_entry(watch, &watcher->watches, node) {
+	cds_list_for_each_entry (watch, &watcher->watches, node) {
 		if (watch->number == number)
 			found = watch;
 	}
@@ -96,7 +96,7 @@ static void *watcher_thread(void *arg)
 
 static int watcher_listen(struct watcher *watcher, int fd, u32 events, u64 number)
 {
-	struct epoll_event ev = { .events = events, .data.u64 = number };
+	struct epoll_event ev = {.events = events, .data.u64 = number};
 
 	return epoll_ctl(watcher->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -ENOMEM : 0;
 }
@@ -165,7 +165,7 @@ int watch_add(struct watcher *watcher, int fd, void (*fn)(void *data), void *dat
 
 	if (!watch)
 		goto err_close;
-	*watch = (struct watch){ .watcher = watcher, .fd = fd, .fn = fn, .data = data };
+	*watch = (struct watch){.watcher = watcher, .fd = fd, .fn = fn, .data = data};
 	mutex_lock(&watcher->lock);
 	watch->number = ++watcher->numbers;
 	cds_list_add(&watch->node, &watcher->watches);
