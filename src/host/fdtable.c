@@ -223,6 +223,8 @@ static void host_file_free(void *host)
 {
 	struct host_file *hf = host;
 
+	if (hf->native >= 0)
+		close(hf->native);
 	if (hf->event_fd >= 0)
 		close(hf->event_fd);
 	if (hf->memory_fd >= 0)
@@ -232,7 +234,7 @@ static void host_file_free(void *host)
 	free(hf);
 }
 
-static int host_file_object(struct host_file *hf, int open_flags, int *ret_fd)
+static int host_file_object(struct host_file *hf, int open_flags)
 {
 	struct stat st;
 	int fd, rc;
@@ -250,36 +252,27 @@ static int host_file_object(struct host_file *hf, int open_flags, int *ret_fd)
 			hf->memory_fd = -1;
 		}
 	}
-	if (fstat(fd, &st)) {
-		rc = -errno;
-		goto err_close;
-	}
+	hf->native = fd;
+	if (fstat(fd, &st))
+		return -errno;
 	hf->dev = st.st_dev;
 	hf->ino = st.st_ino;
 	/* It may have become readable before anybody listened. */
 	file_wake(hf->file);
-	rc = fdtable_publish(&hf->host->fds, hf, fd);
-	if (rc)
-		goto err_close;
-	*ret_fd = fd;
 	return 0;
-err_close:
-	close(fd);
-	return rc;
 }
 
-int fdtable_open(struct host *host, struct file *file, struct host_name *name,
-		 int open_flags, int *ret_fd)
+int fdtable_object(struct host *host, struct file *file, struct host_name *name, int open_flags)
 {
 	struct host_file *hf = zalloc(sizeof(*hf));
-	int rc = -ENOMEM;
 
 	if (!hf)
-		goto err_put;
+		return -ENOMEM;
 	mutex_init(&hf->lock);
 	hf->host = host;
 	hf->file = file;
 	hf->name = name ? host_name_get(name) : NULL;
+	hf->native = -1;
 	hf->event_fd = -1;
 	hf->memory_fd = -1;
 	CDS_INIT_LIST_HEAD(&hf->maps);
@@ -291,13 +284,28 @@ int fdtable_open(struct host *host, struct file *file, struct host_name *name,
 	}
 	if (file->ops->poll)
 		file->host_wake = event_file_wake;
-	rc = host_file_object(hf, open_flags, ret_fd);
-	if (rc)
-		goto err_put;
+	/* If this fails @hf ends with the file. */
+	return host_file_object(hf, open_flags);
+}
+
+int fdtable_open(struct host *host, struct file *file, struct host_name *name,
+		 int open_flags, int *ret_fd)
+{
+	struct host_file *hf;
+	int rc = 0;
+
+	if (!file->host)
+		rc = fdtable_object(host, file, name, open_flags);
+	hf = file->host;
+	if (!rc)
+		rc = fdtable_publish(&host->fds, hf, hf->native);
+	if (rc) {
+		file_put(file);
+		return rc;
+	}
+	*ret_fd = hf->native;
+	hf->native = -1;
 	return 0;
-err_put:
-	file_put(file);
-	return rc;
 }
 
 struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino)

@@ -73,6 +73,7 @@ struct host_file {
 	struct close_watch *watch; /* memfd object: tells the last close */
 	int wd;
 	struct mutex lock;
+	int native;                /* the object until a program has it, or -1 */
 	int event_fd;              /* our end of an event object, or -1 */
 	int memory_fd;             /* the object once more, of files that can be mapped, or -1 */
 	struct cds_list_head maps; /* maps.c; under fdtable.lock */
@@ -237,6 +238,8 @@ void fdtable_fini(struct host *host);
 /** fdtable_open() - make the native object of @file; takes over @file's reference, always */
 int fdtable_open(struct host *host, struct file *file, struct host_name *name,
 		 int open_flags, int *ret_fd);
+/** fdtable_object() - only that object, for a fdtable_open() to come; 0, -ENOMEM, -ENFILE */
+int fdtable_object(struct host *host, struct file *file, struct host_name *name, int open_flags);
 /** fdtable_find() - our file behind a native object, counted; NULL if it is none of ours */
 struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino);
 /** host_map_add() - the program may map [@offset, @offset + @length); 0 or -ENOMEM */

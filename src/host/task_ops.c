@@ -174,6 +174,11 @@ static void task_fd_unreserve(struct task *task, int fd)
 	fdtable_unreserve(task_call(task), fd);
 }
 
+static int task_fd_make(struct task *task, struct file *file)
+{
+	return fdtable_object(task_call(task)->host, file, NULL, file->open_flags);
+}
+
 const struct task_ops host_task_ops = {
 	.copy_from = task_copy_from,
 	.copy_to = task_copy_to,
@@ -182,4 +187,5 @@ const struct task_ops host_task_ops = {
 	.fd_reserve = task_fd_reserve,
 	.fd_install = task_fd_install,
 	.fd_unreserve = task_fd_unreserve,
+	.fd_object = task_fd_make,
 };

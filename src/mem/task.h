@@ -37,6 +37,8 @@ struct task_fd {
  * @fd_reserve: a free descriptor number for a file about to be made; -EMFILE, -ENOMEM
  * @fd_install: bind the number to @file; takes over the caller's reference; cannot fail
  * @fd_unreserve: the other way out
+ * @fd_object: make the way in's half of @file now and not in @fd_install, so that file->host_memory is
+ *	there; may be missing.  0, -ENOMEM, -ENFILE
  */
 struct task_ops {
 	int (*copy_from)(struct task *task, void *dst, u64 uaddr, size_t len);
@@ -46,6 +48,7 @@ struct task_ops {
 	int (*fd_reserve)(struct task *task, int open_flags, int *ret_fd);
 	void (*fd_install)(struct task *task, int fd, struct file *file);
 	void (*fd_unreserve)(struct task *task, int fd);
+	int (*fd_object)(struct task *task, struct file *file);
 };
 
 struct task {
@@ -78,5 +81,13 @@ int copy_to_user(u64 uaddr, const void *src, size_t len);
 int copy_struct_from_user(void *dst, size_t ksize, u64 uaddr, size_t usize);
 
 bool capable(int cap);
+
+/** task_fd_object() - op fd_object of the current task, where it has one */
+static inline int task_fd_object(struct file *file)
+{
+	return task_current && task_current->ops->fd_object ?
+		       task_current->ops->fd_object(task_current, file) :
+		       0;
+}
 
 #endif
