@@ -3,6 +3,7 @@
 #
 # run-host-test.sh WAY COMMAND prog PROGRAM [OPTIONS]   run PROGRAM supervised
 # run-host-test.sh WAY COMMAND command PROGRAM          test the command itself
+# run-host-test.sh WAY COMMAND machine PROGRAM          test its machines
 # run-host-test.sh WAY COMMAND self PROGRAM             run PROGRAM, which supervises itself
 #
 # WAY: root, user (an ordinary one), no-namespaces.  Exit 77 with a reason where
@@ -23,7 +24,7 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 cp "$command" "$dir/uiommufd" && cp "$program" "$dir/program" || exit 1
-cp "$here/command-tests.sh" "$dir/" || exit 1
+cp "$here/command-tests.sh" "$here/machine-tests.sh" "$dir/" || exit 1
 chmod 755 "$dir"/*
 
 as=()
@@ -58,8 +59,8 @@ self)
 	"${as[@]}" "$dir/program" "$@"
 	exit
 	;;
-command)
-	"${as[@]}" "$dir/command-tests.sh" "$dir/uiommufd" "$dir/program" "$dir"
+command | machine)
+	"${as[@]}" "$dir/$what-tests.sh" "$dir/uiommufd" "$dir/program" "$dir"
 	exit
 	;;
 esac
