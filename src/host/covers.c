@@ -67,6 +67,16 @@ static int cover_of(const struct names *names, const char *path, const char **re
 	return best;
 }
 
+/* Is @path a cover itself, and so there for good? */
+static bool is_cover(const struct names *names, const char *path)
+{
+	for (int i = 0; host_covers[i].path; i++) {
+		if (names->covers[i] >= 0 && !strcmp(path, host_covers[i].path))
+			return true;
+	}
+	return false;
+}
+
 static int open_below(int dir, const char *path)
 {
 	struct open_how how = {
@@ -166,6 +176,8 @@ int cover_add(struct names *names, struct host_name *name, const struct tree_ent
 	int cover = cover_of(names, entry->path, &rest);
 	int dir, rc;
 
+	if (entry->kind == TREE_DIR && is_cover(names, entry->path))
+		return 0;
 	if (cover < 0)
 		return -EXDEV;
 	dir = open_parent(names->covers[cover], rest, &last);

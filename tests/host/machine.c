@@ -252,6 +252,7 @@ static struct tree_entry names[] = {
 	{ .path = PCI_DEV "/config", .kind = TREE_ATTR, .mode = 0444, .read_at = config_read,
 	  .size = 256 },
 	{ .path = PCI_DEV "/empty", .kind = TREE_DIR },
+	{ .path = "/sys/kernel/iommu_groups", .kind = TREE_DIR },
 	{ .path = "/sys/kernel/iommu_groups/7/devices/0000:00:05.0", .kind = TREE_LINK,
 	  .target = "../../../../devices/pci0000:00/0000:00:05.0" },
 };
