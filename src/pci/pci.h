@@ -239,7 +239,10 @@ struct pci_client {
  * Return: 0, -EBUSY somebody has, -ENODEV it is going, -ENOMEM, ops->opened's.
  */
 int pci_dev_open(struct pci_dev *pdev, struct pci_client *client, struct mem_device *memory);
-/** pci_dev_close() - reset; no callback of @client runs or will run when it returns */
+/**
+ * pci_dev_close() - reset; no callback of @client runs or will run when it returns
+ * Nothing may map its BARs any more (shared buffers are revoked): their memory goes.
+ */
 void pci_dev_close(struct pci_dev *pdev, struct pci_client *client);
 
 /**

@@ -92,18 +92,31 @@ int sysfs_text(struct pci_sysfs *set, const char *dir, const char *name, const c
 	return name_add(set, attr);
 }
 
-/* Up to /sys, one step for each directory the link is in, then down. */
+/* Where @path and @target, both absolute, part: behind the last slash they share. */
+static size_t common_dirs(const char *path, const char *target)
+{
+	size_t common = 0;
+
+	for (size_t i = 0; path[i] && path[i] == target[i]; i++)
+		if (path[i] == '/')
+			common = i + 1;
+	return common;
+}
+
+/* As sysfs writes them: up to where both part, one step for each directory, then down. */
 int sysfs_link(struct pci_sysfs *set, const char *dir, const char *name, const char *target)
 {
-	char text[256];
-	const char *slash;
+	char path[256], text[256];
 	struct pci_name *link;
-	size_t len = 0;
+	const char *slash;
+	size_t common, len = 0;
 
-	for (slash = strchr(dir + 1, '/'); slash && len < sizeof(text) - 4;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	common = common_dirs(path, target);
+	for (slash = strchr(path + common, '/'); slash && len < sizeof(text) - 4;
 	     slash = strchr(slash + 1, '/'))
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "../");
-	snprintf(text + len, sizeof(text) - len, "%s", strchr(target + 1, '/') + 1);
+	snprintf(text + len, sizeof(text) - len, "%s", target + common);
 	link = name_new(set, dir, name, text, TREE_LINK, 0777);
 	if (link)
 		link->entry.target = link->text;
