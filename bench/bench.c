@@ -71,6 +71,8 @@ void bench_run(const struct bench *bench, void *ctx)
 	for (int i = 0; i < ROUNDS; i++) {
 		progress(bench->name, i);
 		ns[i] = round_ns(bench->fn, ctx, bench->n);
+		if (bench->undo)
+			bench->undo(ctx, bench->n);
 		if (bench->baseline_fn)
 			base[i] = round_ns(bench->baseline_fn, ctx, bench->baseline_n);
 	}

@@ -25,6 +25,7 @@ struct bench {
 	uint64_t baseline_n;
 	double aim_ns; /* 0: none; also the next */
 	double aim_ratio;
+	bench_fn undo; /* NULL: none; run after each round with the same n, and not measured */
 };
 
 /** bench_select() - with an argument, only rows whose names contain it are measured */

@@ -140,6 +140,22 @@ static void map_unmap(void *ctx, uint64_t n)
 	}
 }
 
+static void map_only(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+
+	for (uint64_t i = 0; i < n; i++)
+		map_at(rig, BASE_IOVA + i * rig->length, 0, rig->length);
+}
+
+static void unmap_only(void *ctx, uint64_t n)
+{
+	struct rig *rig = ctx;
+
+	for (uint64_t i = 0; i < n; i++)
+		unmap_at(rig, rig->ioas, BASE_IOVA + i * rig->length, rig->length);
+}
+
 static void chosen_map_unmap(void *ctx, uint64_t n)
 {
 	struct rig *rig = ctx;
@@ -268,6 +284,13 @@ static void rows_map(struct rig *rig, int domains)
 		if (sizes[i].length == PAGE && domains == 1)
 			bench.aim_ns = 300;
 		bench_run(&bench, rig);
+		if (sizes[i].length == PAGE)
+			continue;
+		bench.fn = map_only;
+		bench.undo = unmap_only;
+		bench.n = 1;
+		snprintf(name, sizeof(name), "map %s, %d domains", sizes[i].what, domains);
+		bench_run(&bench, rig);
 	}
 }
 
@@ -279,10 +302,16 @@ static void row_small_entries(struct rig *rig)
 				       .object_id = rig->ioas };
 	struct bench bench = { .name = "map+unmap 1G in 4K entries, 1 domain", .fn = map_unmap,
 			       .n = 5, .baseline = "262144 plain stores",
-			       .baseline_fn = plain_stores, .baseline_n = 5, .aim_ns = 500e3 };
+			       .baseline_fn = plain_stores, .baseline_n = 5 };
 
 	command(rig, IOMMU_OPTION, &option, "OPTION");
 	rig->length = GIB;
+	bench_run(&bench, rig);
+	bench.name = "map 1G in 4K entries, 1 domain";
+	bench.fn = map_only;
+	bench.undo = unmap_only;
+	bench.n = 1;
+	bench.aim_ns = 500e3;
 	bench_run(&bench, rig);
 	option.val64 = 1;
 	command(rig, IOMMU_OPTION, &option, "OPTION");
