@@ -282,6 +282,7 @@ enum path_kind {
 	PATH_DIR,       /* a directory above some; only without namespaces */
 	PATH_STATUS,    /* /proc/PID/status; @dir is /proc/PID, open */
 	PATH_FAIL_NTH,  /* @pid */
+	PATH_DEVICES,   /* /proc/devices */
 	PATH_FD,        /* /proc/PID/fd/N of one of our files: @file, counted */
 };
 struct path_hit {
@@ -328,6 +329,7 @@ void attr_stores_wait(struct host *host);
 /* proc_file.c */
 /** text_file() - a read-only file in memory with @text in it; -ENFILE */
 int text_file(const char *text, size_t len);
+long proc_devices_open(struct call *call, int open_flags);
 long proc_status_open(struct call *call, const struct path_hit *hit, int open_flags);
 long proc_fail_nth_open(struct call *call, const struct path_hit *hit, int open_flags);
 

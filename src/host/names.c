@@ -13,6 +13,7 @@
 #include "host/host_priv.h"
 
 #define LINKS_MAX 40
+#define MISC_MAJOR 10
 
 static u32 text_hash(const char *text, size_t len)
 {
@@ -65,6 +66,25 @@ bool names_maybe(struct names *names, const char *last)
 		found = !strcmp(name->last, last);
 		if (found)
 			break;
+	}
+	mutex_unlock(&names->lock);
+	return found;
+}
+
+unsigned int names_major(struct names *names, const char *dir)
+{
+	size_t len = strlen(dir);
+	unsigned int found = 0;
+	struct host_name *name;
+
+	mutex_lock(&names->lock);
+	for (size_t i = 0; i < NAMES_BUCKETS && !found; i++) {
+		cds_list_for_each_entry(name, &names->paths[i], by_path) {
+			/* The misc class has its own line. */
+			if (name->kind == TREE_NODE && !strncmp(name->path, dir, len) &&
+			    name->last == name->path + len && major(name->st.st_rdev) != MISC_MAJOR)
+				found = major(name->st.st_rdev);
+		}
 	}
 	mutex_unlock(&names->lock);
 	return found;

@@ -30,7 +30,8 @@ static bool is_number(const char *name)
 
 static bool name_is_candidate(struct host *host, const char *name)
 {
-	if (is_number(name) || !strcmp(name, "status") || !strcmp(name, "fail-nth"))
+	if (is_number(name) || !strcmp(name, "status") || !strcmp(name, "fail-nth") ||
+	    !strcmp(name, "devices"))
 		return true;
 	return names_maybe(&host->names, name);
 }
@@ -192,6 +193,8 @@ static void hit_proc(struct call *call, int *dir, const char *text, const char *
 	/* The caller may be in a mount namespace of its own, where this is all we are told. */
 	if (!strncmp(text, "(unreachable)", 13))
 		text = strstr(text, "/proc/");
+	if (text && !strcmp(text, "/proc") && !strcmp(name, "devices"))
+		hit->kind = PATH_DEVICES;
 	if (!text || sscanf(text, "/proc/%d%n", &pid, &end) != 1)
 		return;
 	if (sscanf(text + end, "/task/%d", &tid) == 1)
@@ -201,7 +204,7 @@ static void hit_proc(struct call *call, int *dir, const char *text, const char *
 			hit_fd(call, text, name, hit);
 		return;
 	}
-	if (text[end])
+	if (text[end] || !strcmp(name, "devices"))
 		return;
 	hit->pid = tid ?: pid;
 	hit->kind = !strcmp(name, "status") ? PATH_STATUS : PATH_FAIL_NTH;

@@ -97,6 +97,59 @@ long proc_status_open(struct call *call, const struct path_hit *hit, int open_fl
 	return rc < 0 ? rc : CALL_SENT;
 }
 
+/* ---- /proc/devices ---- */
+
+/* The kernel's lines but those of its own VFIO, and ours where they belong. */
+static size_t devices_text(struct names *names, FILE *in, char *text, size_t size)
+{
+	static const char *const lines[][2] = { { "vfio", "/dev/vfio/" },
+						{ "vfio-dev", "/dev/vfio/devices/" } };
+	size_t len = 0;
+	char line[128];
+
+	while (fgets(line, sizeof(line), in) && len < size - 256) {
+		unsigned int number;
+		char name[64];
+
+		if (sscanf(line, "%u %63s", &number, name) == 2 &&
+		    (!strcmp(name, "vfio") || !strcmp(name, "vfio-dev")))
+			continue;
+		/* An empty line ends the character devices. */
+		for (size_t i = 0; i < ARRAY_SIZE(lines) && *line == '\n'; i++) {
+			number = names_major(names, lines[i][1]);
+			if (number)
+				len += snprintf(text + len, size - len, "%3u %s\n", number,
+						lines[i][0]);
+		}
+		len += snprintf(text + len, size - len, "%s", line);
+	}
+	return len;
+}
+
+long proc_devices_open(struct call *call, int open_flags)
+{
+	char text[STATUS_MAX];
+	size_t len;
+	FILE *in;
+	int fd;
+	long rc;
+
+	if ((open_flags & O_ACCMODE) != O_RDONLY || (open_flags & (O_PATH | O_DIRECTORY)))
+		return CALL_NATIVE;
+	in = fopen("/proc/devices", "re");
+	if (!in)
+		return CALL_NATIVE;
+	len = devices_text(&call->host->names, in, text, sizeof(text));
+	fclose(in);
+	fd = text_file(text, len);
+	if (fd < 0)
+		return fd;
+	rc = notify_addfd(call->host, call->req->id, fd, -1, open_flags, true);
+	close(fd);
+	call->sent = rc;
+	return rc < 0 ? rc : CALL_SENT;
+}
+
 /* ---- fail-nth ---- */
 
 struct fail_nth_file {

@@ -142,6 +142,9 @@ long sys_open(struct call *call)
 	case PATH_STATUS:
 		rc = proc_status_open(call, &hit, (int)args.flags);
 		break;
+	case PATH_DEVICES:
+		rc = proc_devices_open(call, (int)args.flags);
+		break;
 	case PATH_FAIL_NTH:
 		rc = proc_fail_nth_open(call, &hit, (int)args.flags);
 		break;

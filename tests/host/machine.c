@@ -241,6 +241,8 @@ static struct tree_entry names[] = {
 	  .open = dev_open },
 	{ .path = "/dev/machine/calls", .kind = TREE_NODE, .mode = 0600, .major = 511, .minor = 1,
 	  .open = dev_open },
+	{ .path = "/dev/vfio/devices/vfio0", .kind = TREE_NODE, .mode = 0600, .major = 509, .minor = 0,
+	  .open = dev_open },
 	{ .path = "/dev/char/511:0", .kind = TREE_LINK, .target = "../machine/memory" },
 	{ .path = "/sys/bus/pci/devices/0000:00:05.0", .kind = TREE_LINK,
 	  .target = "../../../devices/pci0000:00/0000:00:05.0" },
@@ -430,6 +432,26 @@ static void a_node_is_a_character_device_by_any_name(void)
 	CHECK(readlink(link, text, sizeof(text)) == 19 && !strcmp(text, "/dev/machine/memory"));
 	close(fd);
 	CHECK(!stat("/dev/machine/memory", &st) && S_ISCHR(st.st_mode));
+}
+
+static void the_kernel_knows_its_class_and_kvm_its_file(void)
+{
+	struct {
+		u32 flags, group;
+		u64 attr, addr;
+	} arg = { 0, 1, 1, (uintptr_t)&memory };
+	int null = open("/dev/null", O_RDWR), other = null;
+
+	CHECK(!system("grep -q '^509 vfio-dev$' /proc/devices"));
+	CHECK(!system("grep -q '^Block devices:' /proc/devices"));
+	/* KVM_SET_DEVICE_ATTR, on what is no KVM device here: it never sees our file. */
+	CHECK(ioctl(null, 0x4018aee1, &arg) == 0);
+	arg.addr = (uintptr_t)&other;
+	CHECK(ioctl(null, 0x4018aee1, &arg) == -1);
+	arg.group = 2;
+	arg.addr = (uintptr_t)&memory;
+	CHECK(ioctl(null, 0x4018aee1, &arg) == -1);
+	close(null);
 }
 
 static void names_come_and_go(void)
@@ -745,6 +767,7 @@ static int program(void)
 	a_binary_file_is_read_anew_each_time();
 	a_write_is_a_store();
 	a_node_is_a_character_device_by_any_name();
+	the_kernel_knows_its_class_and_kvm_its_file();
 	names_come_and_go();
 	regions_are_read_and_written_at_any_descriptor();
 	memory_at_an_offset_of_a_region_is_mapped();
