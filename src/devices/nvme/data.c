@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * What is done to the namespace.  Reads of what is in the page cache, and writes into it, are done
  * at once by work(): large ones between the file and the program's memory directly, small or

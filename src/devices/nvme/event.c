@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Asynchronous events (1.4, 5.2) and the error log (5.14.1.1).  An event waits until the
  * host has a command out for it; a type that was reported is silent until its log page is read.

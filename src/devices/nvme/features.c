@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Get and Set Features (1.4, 5.13 and 5.21).  None can be saved.
  */

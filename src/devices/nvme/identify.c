@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Identify (1.4, 5.15): the controller, the namespace, and lists of it.
  */

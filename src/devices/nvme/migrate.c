@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The state of a controller as bytes.  Commands under way travel as commands to be
  * begun again, or as completions to be posted; blocks in memory travel too, those of an image do

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The threads of a controller that may wait.  They come when they are first needed; a request is
  * theirs from nvme_pool_submit() until nvme_pool_take() gives it back.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Queues (1.4, 4.1).  A command is fetched when a request is free for it and its completion queue
  * has an entry that nobody else will take: a completion always finds room.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Registers (1.4, 3.1) are words of memory, in every mode: where a program maps them, that memory;
  * else an array of ours.  An access stores or loads a word; what a store means is found by work().

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The host's memory: PRPs (1.4, 4.3) and SGLs (4.4), read once into extents, and copies from and to
  * these.  The number of extents bounds all walks.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The NVM command set: data of any size and layout, and what is wrong with commands.
  */

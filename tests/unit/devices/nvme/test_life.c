@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * What may happen to a controller at any time: resets, stops, migration, virtual functions,
  * threads, memory that is gone or not to be had, and the end of the process.

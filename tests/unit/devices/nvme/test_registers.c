@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Registers, in the three ways to reach them: what a driver sees must be the same.
  */
