@@ -584,8 +584,8 @@ static void a_page_request_has_the_pasid(void **state)
 	move.dst = HOLE;
 	move.size = 2 * PAGE;
 	run_status(&move, DSA_OK);
-	assert_int_equal(p.pasid, 77);
 	assert_int_equal(atomic_load(&p.answered), 2);
+	assert_int_equal(p.pasid, 77);
 	pager_end(&p);
 	iommufd_device_detach(rig.idev, 77);
 }
