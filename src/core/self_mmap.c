@@ -169,7 +169,9 @@ static int self_mmap_file(struct iommufd_process *proc, struct file *file, void 
 	mapping->file = file_get(file);
 	mapping->cookie = map.cookie;
 	mapping->pieces = 1;
-	rc = mapping_place(proc, mapping, &map, addr, length, prot, flags, ret_addr);
+	/* Nobody is there to carry out this process's own accesses. */
+	rc = map.trapped ? -EOPNOTSUPP :
+			   mapping_place(proc, mapping, &map, addr, length, prot, flags, ret_addr);
 	if (rc)
 		mapping_end(mapping);
 	return rc;

@@ -19,6 +19,7 @@ struct box {
 	struct file file;
 	_Atomic u32 items;  /* readable while there are any */
 	u32 mapped;
+	bool trapped;
 	_Atomic u32 unmapped;
 	_Atomic bool released;
 	int memfd;
@@ -50,7 +51,8 @@ static int box_mmap(struct file *file, u64 length, int prot, int flags, u64 offs
 	if (offset || length != 4 * PAGE_SIZE)
 		return -ENXIO;
 	box->mapped++;
-	*ret_map = (struct file_map){ .host_fd = box->memfd, .length = length, .cookie = box };
+	*ret_map = (struct file_map){ .host_fd = box->memfd, .length = length, .cookie = box,
+				      .trapped = box->trapped };
 	return 0;
 }
 
@@ -465,6 +467,17 @@ static void a_mapping_is_checked_as_the_kernel_does(void **state)
 	assert_int_equal(iommufd_munmap(proc, NULL, 0), -EINVAL);
 }
 
+static void a_mapping_without_memory_is_refused_and_ends(void **state)
+{
+	int fd = self_adopt(proc, &box.file);
+	void *ptr;
+
+	box.trapped = true;
+	assert_int_equal(iommufd_mmap(proc, NULL, 4 * PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0, &ptr),
+			 -EOPNOTSUPP);
+	assert_int_equal(box.unmapped, 1);
+}
+
 static u8 *map_box(int fd, void *addr, int flags)
 {
 	void *ptr;
@@ -671,6 +684,7 @@ int main(void)
 		T(a_wake_ends_a_wait),
 		T(no_wake_is_lost_between_threads),
 		T(a_mapping_is_checked_as_the_kernel_does),
+		T(a_mapping_without_memory_is_refused_and_ends),
 		T(a_mapping_holds_its_file_to_its_last_piece),
 		T(a_fixed_mapping_ends_what_was_there),
 		T(every_step_can_fail_and_nothing_is_left),
