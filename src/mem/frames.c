@@ -8,6 +8,9 @@
  * will want.  Small blocks are cleared when they are given out, large ones are
  * handed back to the kernel at once, which clears them for us.
  *
+ * With checks on, what is free says so: its words are entries that are there and lead nowhere in
+ * every format of tables, and AddressSanitizer reports who looks at them.
+ *
  * Locks: a class's lock guards its list; pool.lock the window being cut, and
  * is taken before space->lock.
  */
@@ -16,6 +19,13 @@
 
 #include "base/alloc.h"
 #include "mem/mem_priv.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#endif
 
 #define FRAME_MIN_LG2 12
 #define FRAME_MAX_LG2 21
@@ -44,6 +54,39 @@ struct frame_pool {
 	u64 sections;
 };
 
+/* ---- what is free ---- */
+
+/* The link in front is still needed. */
+static void frame_poison(struct frame_free *block, unsigned int lg2_size)
+{
+#ifdef IOMMUFD_DEBUG
+	size_t size = (1UL << lg2_size) - sizeof(*block);
+
+	if (lg2_size < FRAME_GIVE_BACK_LG2)
+		memset(block + 1, 0xff, size);
+	ASAN_POISON_MEMORY_REGION(block + 1, size);
+#else
+	(void)block;
+	(void)lg2_size;
+#endif
+}
+
+static void frame_unpoison(struct frame_free *block, unsigned int lg2_size)
+{
+	ASAN_UNPOISON_MEMORY_REGION(block, 1UL << lg2_size);
+}
+
+/* Its addresses will be somebody else's. */
+static void class_unpoison(const struct frame_class *class, unsigned int lg2_size)
+{
+	struct frame_free *block, *next;
+
+	for (block = class->free; block; block = next) {
+		next = block->next;
+		frame_unpoison(block, lg2_size);
+	}
+}
+
 int frame_pool_create(struct mem_space *space, struct frame_pool **ret_pool)
 {
 	struct frame_pool *pool;
@@ -70,6 +113,8 @@ int frame_pool_create(struct mem_space *space, struct frame_pool **ret_pool)
 
 void frame_pool_destroy(struct frame_pool *pool)
 {
+	for (u32 i = 0; i < ARRAY_SIZE(pool->classes); i++)
+		class_unpoison(&pool->classes[i], FRAME_MIN_LG2 + i);
 	backing_unhold_windows(pool->backing);
 	backing_put(pool->backing);
 	for (u32 i = 0; i < ARRAY_SIZE(pool->classes); i++)
@@ -164,6 +209,7 @@ void *mem_frames_alloc(struct mem_space *space, unsigned int lg2_size, u64 *ret_
 	if (!block)
 		return pool_cut(pool, lg2_size, ret_pa);
 	*ret_pa = block->pa;
+	frame_unpoison(block, lg2_size);
 	/* Only the link is dirty in memory that went back to the kernel or was never used. */
 	memset(block, 0, lg2_size < FRAME_GIVE_BACK_LG2 ? 1UL << lg2_size : sizeof(*block));
 	return block;
@@ -175,5 +221,6 @@ void mem_frames_free(struct mem_space *space, void *ptr, u64 pa, unsigned int lg
 		return;
 	if (lg2_size >= FRAME_GIVE_BACK_LG2 && madvise(ptr, 1UL << lg2_size, MADV_DONTNEED))
 		memset(ptr, 0, 1UL << lg2_size);
+	frame_poison(ptr, lg2_size);
 	class_push(pool_class(space->frames, lg2_size), ptr, pa);
 }
