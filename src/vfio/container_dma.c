@@ -97,19 +97,23 @@ static int map_vaddr(struct vfio_container *container, u64 first, u64 last)
 	return found ? -EINVAL : -ENOENT;
 }
 
+/* Takes over the caller's count of @pages, always. */
 static int map_pages(struct vfio_container *container, struct iopt_pages *pages,
 		     const struct vfio_iommu_type1_dma_map *map)
 {
 	struct map_piece piece = {
 		.pages = pages, .offset = pages->page_offset, .length = map->size};
 	u64 iova = map->iova;
-	int prot = 0;
+	int prot = 0, rc;
 
 	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
 		prot |= IOMMU_READ;
 	if (map->flags & VFIO_DMA_MAP_FLAG_WRITE)
 		prot |= IOMMU_WRITE;
-	return iopt_map_pieces(&container->ioas->iopt, &piece, 1, map->size, &iova, prot, 0);
+	rc = iopt_map_pieces(&container->ioas->iopt, &piece, 1, map->size, &iova, prot, 0);
+	if (rc)
+		pages_put(pages);
+	return rc;
 }
 
 static int map_memory(struct vfio_container *container, const struct vfio_iommu_type1_dma_map *map)
@@ -121,16 +125,13 @@ static int map_memory(struct vfio_container *container, const struct vfio_iommu_
 	if (rc)
 		return rc;
 	rc = map_pages(container, pages, map);
-	pages_put(pages);
 	if (rc != -EFAULT)
 		return rc;
 	/* No memory of the program: registers of a device it drives? */
 	rc = container_bar_pages(container, map->vaddr, map->size, writable, &pages);
 	if (rc)
 		return rc;
-	rc = map_pages(container, pages, map);
-	pages_put(pages);
-	return rc;
+	return map_pages(container, pages, map);
 }
 
 int container_map_dma(struct vfio_container *container, u64 arg)
