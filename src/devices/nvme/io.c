@@ -59,6 +59,7 @@ static int transfer(struct nvme *nvme, struct nvme_req *req)
 	rc = nvme_xfer_map(nvme, req, (u32)len);
 	if (rc)
 		return rc;
+	nvme->moved += (u32)len;
 	req->not_before = due(nvme);
 	rc = req->not_before || req->cmd.opcode == NVME_IO_COMPARE
 		     ? NVME_DEFER

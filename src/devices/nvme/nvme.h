@@ -310,6 +310,7 @@ struct nvme {
 	u32 idle;
 	u32 top; /* highest queue that lives */
 	u32 turn;
+	u32 moved; /* bytes, in this call of work() */
 	u32 inflight;
 	u32 ns_changes;
 	bool changed_ns;

@@ -7,7 +7,9 @@
 
 #include "devices/nvme/nvme.h"
 
-#define BUDGET 64 /* commands begun in one call of work() */
+/* What one call of work() begins: commands, and bytes moved by itself. */
+#define BUDGET	     64
+#define BUDGET_BYTES (4 << 20)
 
 /* ---- coming and going ---- */
 
@@ -161,7 +163,8 @@ struct nvme_req *nvme_req_restore(struct nvme *nvme, u16 sq_id)
 	return req;
 }
 
-/* Can a command of @sq_id be begun?  I/O leaves requests to the admin queue, that could abort it. */
+/* Can a command of @sq_id be begun?  I/O leaves requests to the admin queue, that could abort it.
+ */
 static bool can_begin(struct nvme *nvme, u16 sq_id)
 {
 	u32 io = nvme->inflight - nvme->sq[0].inflight;
@@ -336,7 +339,8 @@ static u32 sq_run(struct nvme *nvme, u16 id, u32 most)
 	u32 begun = 0, n;
 	int status;
 
-	while (begun < most && sq->head != sq->tail && !sq->deleter && !failed(nvme)) {
+	while (begun < most && sq->head != sq->tail && !sq->deleter && !failed(nvme) &&
+	       nvme->moved < BUDGET_BYTES) {
 		if (!can_begin(nvme, id))
 			break;
 		n = sq_fetch(nvme, sq, most - begun, cmds, &status);
@@ -344,7 +348,7 @@ static u32 sq_run(struct nvme *nvme, u16 id, u32 most)
 			nvme_fatal(nvme);
 		if (!n)
 			break;
-		for (u32 i = 0; i < n && !failed(nvme); i++) {
+		for (u32 i = 0; i < n && !failed(nvme) && nvme->moved < BUDGET_BYTES; i++) {
 			req = nvme_req_get(nvme, id);
 			if (!req)
 				return begun;
@@ -361,6 +365,7 @@ bool nvme_queues_run(struct nvme *nvme)
 {
 	u32 burst = nvme->features.value[NVME_FEAT_ARBITRATION] & 7, left = BUDGET, n;
 
+	nvme->moved = 0;
 	burst = burst == 7 ? BUDGET : 1U << burst;
 	n = sq_run(nvme, 0, BUDGET);
 	left -= n;

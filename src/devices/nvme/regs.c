@@ -12,8 +12,9 @@
 
 #include "devices/nvme/nvme.h"
 
-#define SCAN_EVERY 1024 /* idle calls of work() between looks at what nobody should have touched   \
-			 */
+#define SCAN_EVERY                                                                                 \
+	1024 /* idle calls of work() between looks at what nobody should have touched              \
+	      */
 
 u64 nvme_now(void)
 {

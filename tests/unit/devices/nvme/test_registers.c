@@ -250,6 +250,24 @@ static void test_each_completion_queue_has_its_vector(void **state)
 	assert_int_equal(atomic_load(&rig.irqs[2]), 0);
 }
 
+static void test_messages_can_be_masked(void **state)
+{
+	rig_begin(mode_of(state), NULL, 0);
+	pci_irq_set_mode(rig.pdev, PCI_IRQ_MSI);
+	enable();
+	make_pair(2, 16);
+	wait_irqs(0, 1);
+	wr32(NVME_REG_INTMS, 1 << 2);
+	wait_reg(NVME_REG_INTMS, 1 << 2, 1 << 2);
+	usleep(2000);
+	submit(&rig.pairs[2], &(struct nvme_cmd){.opcode = NVME_IO_FLUSH, .nsid = 1});
+	reap(&rig.pairs[2]);
+	usleep(2000);
+	assert_int_equal(atomic_load(&rig.irqs[2]), 0);
+	wr32(NVME_REG_INTMC, 1 << 2);
+	wait_irqs(2, 1);
+}
+
 static void test_interrupts_are_gathered_when_asked(void **state)
 {
 	const struct nvme_cmd cmd = rw_cmd(NVME_IO_READ, 0, 1, AT_DATA);
@@ -343,6 +361,7 @@ int main(void)
 		T(test_queues_in_memory_that_is_not_there_are_fatal),
 		T(test_the_pin_and_its_mask),
 		T(test_each_completion_queue_has_its_vector),
+		T(test_messages_can_be_masked),
 		T(test_interrupts_are_gathered_when_asked),
 		T(test_read_only_registers_keep_their_values),
 		T(test_without_bus_master_nothing_moves_until_it_is_back),
