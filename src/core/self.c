@@ -189,7 +189,11 @@ long iommufd_ioctl(struct iommufd_process *proc, int fd, unsigned int cmd, void 
 	return rc;
 }
 
-ssize_t iommufd_read(struct iommufd_process *proc, int fd, void *buf, size_t count)
+/* What a read or write does in the process; @pos NULL: at the file's own position. */
+typedef ssize_t (*self_io_fn)(struct file *file, u64 ubuf, size_t count, const u64 *pos);
+
+static ssize_t self_io(struct iommufd_process *proc, int fd, const void *buf, size_t count,
+		       const u64 *pos, self_io_fn io)
 {
 	struct file *file = fdmap_get(&proc->fds, fd);
 	struct self_task self;
@@ -198,58 +202,45 @@ ssize_t iommufd_read(struct iommufd_process *proc, int fd, void *buf, size_t cou
 	if (!file)
 		return -EBADF;
 	self_enter(&self, proc);
-	rc = self_read(file, (uintptr_t)buf, count);
+	rc = io(file, (uintptr_t)buf, count, pos);
 	file_put(file);
 	self_leave(&self);
 	return rc;
+}
+
+static ssize_t self_reads(struct file *file, u64 ubuf, size_t count, const u64 *pos)
+{
+	if (!pos)
+		return self_read(file, ubuf, count);
+	return file->ops->pread ? file->ops->pread(file, ubuf, count, *pos) : -ESPIPE;
+}
+
+static ssize_t self_writes(struct file *file, u64 ubuf, size_t count, const u64 *pos)
+{
+	if (!pos)
+		return self_write(file, ubuf, count);
+	return file->ops->pwrite ? file->ops->pwrite(file, ubuf, count, *pos) : -ESPIPE;
+}
+
+ssize_t iommufd_read(struct iommufd_process *proc, int fd, void *buf, size_t count)
+{
+	return self_io(proc, fd, buf, count, NULL, self_reads);
 }
 
 ssize_t iommufd_write(struct iommufd_process *proc, int fd, const void *buf, size_t count)
 {
-	struct file *file = fdmap_get(&proc->fds, fd);
-	struct self_task self;
-	ssize_t rc;
-
-	if (!file)
-		return -EBADF;
-	self_enter(&self, proc);
-	rc = self_write(file, (uintptr_t)buf, count);
-	file_put(file);
-	self_leave(&self);
-	return rc;
+	return self_io(proc, fd, buf, count, NULL, self_writes);
 }
 
 ssize_t iommufd_pread(struct iommufd_process *proc, int fd, void *buf, size_t count, u64 offset)
 {
-	struct file *file = fdmap_get(&proc->fds, fd);
-	struct self_task self;
-	ssize_t rc = -ESPIPE;
-
-	if (!file)
-		return -EBADF;
-	self_enter(&self, proc);
-	if (file->ops->pread)
-		rc = file->ops->pread(file, (uintptr_t)buf, count, offset);
-	file_put(file);
-	self_leave(&self);
-	return rc;
+	return self_io(proc, fd, buf, count, &offset, self_reads);
 }
 
 ssize_t iommufd_pwrite(struct iommufd_process *proc, int fd, const void *buf, size_t count,
 		       u64 offset)
 {
-	struct file *file = fdmap_get(&proc->fds, fd);
-	struct self_task self;
-	ssize_t rc = -ESPIPE;
-
-	if (!file)
-		return -EBADF;
-	self_enter(&self, proc);
-	if (file->ops->pwrite)
-		rc = file->ops->pwrite(file, (uintptr_t)buf, count, offset);
-	file_put(file);
-	self_leave(&self);
-	return rc;
+	return self_io(proc, fd, buf, count, &offset, self_writes);
 }
 
 /* ---- contexts and failures ---- */
