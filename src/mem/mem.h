@@ -221,6 +221,13 @@ int mem_guard_compare_swap(void *ptr, size_t size, u64 compare, u64 operand, u64
 #define MEM_NO_PHYS (~0ULL)
 int mem_va_page(struct mm *mm, u64 va, u64 *ret_pa, u64 *ret_pins, bool *ret_huge);
 
+/**
+ * mem_va_device() - which device memory is mapped at @va now
+ * @ret_pa: of the page; the memory stays only as long as its device lets it
+ * Return: 0, -EFAULT none is (mem_pin_va() is for other memory).
+ */
+int mem_va_device(struct mm *mm, u64 va, u64 *ret_pa);
+
 /** mem_space_pins() - pins of the whole space, for leak checks */
 u64 mem_space_pins(struct mem_space *space);
 /**

@@ -72,3 +72,22 @@ int mem_va_page(struct mm *mm, u64 va, u64 *ret_pa, u64 *ret_pins, bool *ret_hug
 	*ret_huge = vma.page_size > PAGE_SIZE;
 	return 0;
 }
+
+int mem_va_device(struct mm *mm, u64 va, u64 *ret_pa)
+{
+	struct mem_backing *backing;
+	struct vma vma;
+	u64 pins;
+
+	if (va >= MEM_VA_END || vma_find(mm, va, &vma) || !(vma.flags & VMA_SHARED) || !vma.ino)
+		return -EFAULT;
+	backing = file_backing_find(mm->space, vma.dev, vma.ino);
+	if (!backing)
+		return -EFAULT;
+	*ret_pa = MEM_NO_PHYS;
+	if (backing->device)
+		window_describe(backing, ((va & PAGE_MASK) - vma.first + vma.offset) >> PAGE_SHIFT,
+				ret_pa, &pins);
+	backing_put(backing);
+	return *ret_pa == MEM_NO_PHYS ? -EFAULT : 0;
+}
