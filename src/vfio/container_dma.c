@@ -98,13 +98,14 @@ static int map_vaddr(struct vfio_container *container, u64 first, u64 last)
 }
 
 /* Takes over the caller's count of @pages, always. */
+/* @pages belong to the map afterwards, or are gone. */
 static int map_pages(struct vfio_container *container, struct iopt_pages *pages,
 		     const struct vfio_iommu_type1_dma_map *map)
 {
-	struct map_piece piece = {
-		.pages = pages, .offset = pages->page_offset, .length = map->size};
+	struct map_piece piece = { .pages = pages, .offset = pages->page_offset,
+				   .length = map->size };
 	u64 iova = map->iova;
-	int prot = 0, rc;
+	int rc, prot = 0;
 
 	if (map->flags & VFIO_DMA_MAP_FLAG_READ)
 		prot |= IOMMU_READ;
@@ -122,16 +123,13 @@ static int map_memory(struct vfio_container *container, const struct vfio_iommu_
 	struct iopt_pages *pages;
 	int rc = pages_alloc_user(container->ctx, map->vaddr, map->size, writable, &pages);
 
-	if (rc)
-		return rc;
-	rc = map_pages(container, pages, map);
+	if (!rc)
+		rc = map_pages(container, pages, map);
 	if (rc != -EFAULT)
 		return rc;
 	/* No memory of the program: registers of a device it drives? */
 	rc = container_bar_pages(container, map->vaddr, map->size, writable, &pages);
-	if (rc)
-		return rc;
-	return map_pages(container, pages, map);
+	return rc ? rc : map_pages(container, pages, map);
 }
 
 int container_map_dma(struct vfio_container *container, u64 arg)

@@ -239,14 +239,13 @@ static int bar_dmabuf(struct vfio *vfio, u64 pa, u64 length, struct dmabuf **ret
 int container_bar_pages(struct vfio_container *container, u64 va, u64 length, bool writable,
 			struct iopt_pages **ret_pages)
 {
-	u64 pa, last_pa, pins;
 	struct dmabuf *dmabuf;
-	bool huge;
+	u64 pa, last_pa;
 	int rc;
 
-	if (mem_va_page(task_current->mm, va, &pa, &pins, &huge) ||
-	    mem_va_page(task_current->mm, va + length - 1, &last_pa, &pins, &huge) ||
-	    pa == MEM_NO_PHYS || last_pa != pa + length - PAGE_SIZE)
+	if (mem_va_device(task_current->mm, va, &pa) ||
+	    mem_va_device(task_current->mm, va + length - 1, &last_pa) ||
+	    last_pa != pa + length - PAGE_SIZE)
 		return -EFAULT;
 	rc = bar_dmabuf(container->vfio, pa, length, &dmabuf);
 	if (rc)

@@ -24,6 +24,7 @@
 #include <iommufd/uapi/iommufd.h>
 #include <iommufd/uapi/vfio.h>
 
+#include "pci/topology.h"
 #include "toy.h"
 #include "vfio/vfio.h"
 

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups, and both kinds of what they are put into. */
+#include "rig.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+
+#define PG 4096UL
+
+static int group_number(unsigned int toy)
+{
+	return pci_group_id(&rig.toys[toy]->pdev);
+}
+
+static int group_open(unsigned int toy)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number(toy));
+	return rig_open(path);
+}
+
+static int container_open(void)
+{
+	int fd = rig_open("/dev/vfio/vfio");
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int set_container(int group, int container)
+{
+	return (int)rig_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
+}
+
+static u32 status(int group)
+{
+	struct vfio_group_status st = { .argsz = sizeof(st) };
+
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_GET_STATUS, &st), 0);
+	return st.flags;
+}
+
+static long set_iommu(int container, u64 type)
+{
+	return rig_ioctl(container, VFIO_SET_IOMMU, (void *)(uintptr_t)type);
+}
+
+static int device_fd(int group, const char *name)
+{
+	return (int)rig_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)name);
+}
+
+/* ---- opening ---- */
+
+static void a_group_is_opened_once_and_not_beside_a_cdev(void **state)
+{
+	int cdev = rig_cdev(0), group = group_open(0);
+
+	assert_true(group >= 0);
+	assert_int_equal(group_open(0), -EBUSY);
+	assert_int_equal(rig_bind(cdev, rig.iommu, NULL), -EBUSY);
+	rig_close(group);
+	assert_int_equal(rig_bind(cdev, rig.iommu, NULL), 0);
+	assert_int_equal(group_open(0), -EBUSY);
+	group = group_open(1);
+	assert_true(group >= 0);
+	rig_close(cdev);
+	rig_close(group);
+	group = group_open(0);
+	assert_true(group >= 0);
+	rig_close(group);
+}
+
+static void the_status_says_what_is_set(void **state)
+{
+	struct vfio_group_status st = { .argsz = 7 };
+	int group = group_open(0), container = container_open(), foreign = rig_eventfd();
+
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_GET_STATUS, &st), -EINVAL);
+	assert_int_equal(status(group), VFIO_GROUP_FLAGS_VIABLE);
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), -EINVAL);
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_SET_CONTAINER, NULL), -EFAULT);
+	assert_int_equal(set_container(group, -1), -EBADF);
+	assert_int_equal(set_container(group, 9999), -EBADF);
+	assert_int_equal(set_container(group, foreign), -EBADFD);
+	assert_int_equal(set_container(group, group), -EBADFD);
+	assert_int_equal(set_container(group, container), 0);
+	assert_int_equal(status(group),
+			 VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
+	assert_int_equal(set_container(group, container), -EINVAL);
+	assert_int_equal(set_container(group, rig.iommu), -EINVAL);
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	assert_int_equal(status(group), VFIO_GROUP_FLAGS_VIABLE);
+	assert_int_equal(rig_ioctl(group, 0x3b70, NULL), -ENOTTY);
+	close(foreign);
+}
+
+static void a_device_is_named_by_its_address(void **state)
+{
+	int group = group_open(0), container = container_open(), fd, second;
+
+	assert_int_equal(device_fd(group, "0000:02:00.0"), -ENODEV);
+	assert_int_equal(device_fd(group, "0000:01:00.0"), -EINVAL);
+	assert_int_equal(set_container(group, container), 0);
+	assert_int_equal(device_fd(group, "0000:01:00.0"), -EINVAL); /* no IOMMU yet */
+	assert_int_equal(set_iommu(container, VFIO_TYPE1v2_IOMMU), 0);
+	assert_int_equal(device_fd(group, "0000:01:00.0 rubbish"), -EINVAL);
+	assert_int_equal(device_fd(group, "0000:01:00.0 "
+					  "vf_token=00112233-4455-6677-8899-aabbccddeeff"),
+			 -EINVAL);
+	assert_int_equal(device_fd(group, "01:00.0"), -ENODEV);
+	fd = device_fd(group, "0000:01:00.0");
+	assert_true(fd >= 0);
+	assert_int_equal(rig_read(fd, TOY_ID, 4), TOY_MAGIC);
+	/* Once more: the same open state. */
+	second = device_fd(group, "0000:01:00.0");
+	assert_true(second >= 0);
+	rig_write(fd, TOY_SCRATCH, 5, 8);
+	assert_int_equal(rig_read(second, TOY_SCRATCH, 8), 5);
+	assert_int_equal(rig_bind(fd, rig.iommu, NULL), -EINVAL);
+	assert_int_equal(rig_attach(fd, 1, NULL), -ENOTTY);
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), -EBUSY);
+	rig_close(fd);
+	assert_int_equal(rig_read(second, TOY_SCRATCH, 8), 5);
+	rig_close(group); /* a device keeps it */
+	assert_int_equal(group_open(0), -EBUSY);
+	rig_close(second);
+	group = group_open(0);
+	assert_true(group >= 0);
+}
+
+/* ---- an iommufd in the container's place ---- */
+
+static void an_iommufd_stands_for_a_container(void **state)
+{
+	struct iommu_vfio_ioas get = { .size = sizeof(get), .op = IOMMU_VFIO_IOAS_GET };
+	u64 *va = mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int group = group_open(0), fd;
+
+	assert_int_equal(rig_ioctl(rig.iommu, IOMMU_VFIO_IOAS, &get), -ENODEV);
+	assert_int_equal(set_container(group, rig.iommu), 0);
+	assert_int_equal(rig_ioctl(rig.iommu, IOMMU_VFIO_IOAS, &get), 0);
+	fd = device_fd(group, "0000:01:00.0");
+	assert_true(fd >= 0);
+	assert_int_equal(rig_map(get.ioas_id, va, PG, 0x10000), 0);
+	rig_config_write(fd, 4, 6, 2);
+	rig_write(fd, TOY_SCRATCH, 77, 8);
+	rig_write(fd, TOY_DMA_ADDR, 0x10000, 8);
+	rig_write(fd, TOY_DMA_GO, 1, 4);
+	assert_int_equal(va[0], 77);
+	/* The reference goes, even with the device open. */
+	assert_int_equal(rig_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	rig_write(fd, TOY_DMA_GO, 1, 4);
+	assert_int_equal(rig_read(fd, TOY_DMA_RC, 8), 0);
+	rig_close(fd);
+	rig_close(group);
+	munmap(va, PG);
+}
+
+static int begin_compat(void **state)
+{
+	rig_kind = VFIO_CONTAINER_COMPAT;
+	return rig_begin(state);
+}
+
+static void a_compat_container_is_an_iommufd(void **state)
+{
+	int group = group_open(1), container = container_open(), fd;
+
+	assert_int_equal(rig_ioctl(container, VFIO_CHECK_EXTENSION, (void *)VFIO_TYPE1v2_IOMMU), 1);
+	assert_int_equal(set_iommu(container, VFIO_TYPE1v2_IOMMU), -ENODEV);
+	assert_int_equal(set_container(group, container), 0);
+	assert_int_equal(set_iommu(container, VFIO_TYPE1v2_IOMMU), 0);
+	fd = device_fd(group, "0000:02:00.0");
+	assert_true(fd >= 0);
+	rig_close(fd);
+	rig_close(group);
+	rig_close(container);
+}
+
+/* ---- failures ---- */
+
+static void every_failing_step_of_a_groups_way_leaves_nothing(void **state)
+{
+	bool failed = true;
+
+	for (u32 nth = 1; failed; nth++) {
+		int group = group_open(0), container = container_open(), fd = -1;
+		long rc;
+
+		iommufd_fail_nth_set(nth);
+		rc = set_container(group, container);
+		if (!rc)
+			rc = set_iommu(container, VFIO_TYPE1v2_IOMMU);
+		if (!rc)
+			fd = device_fd(group, "0000:01:00.0");
+		failed = !iommufd_fail_nth_get();
+		iommufd_fail_nth_set(0);
+		assert_true(failed || fd >= 0);
+		if (fd >= 0)
+			rig_close(fd);
+		rig_close(group);
+		rig_close(container);
+		assert_true(nth < 1000);
+	}
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_group_is_opened_once_and_not_beside_a_cdev),
+		T(the_status_says_what_is_set),
+		T(a_device_is_named_by_its_address),
+		T(an_iommufd_stands_for_a_container),
+		cmocka_unit_test_setup_teardown(a_compat_container_is_an_iommufd, begin_compat,
+						rig_end),
+		T(every_failing_step_of_a_groups_way_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
