@@ -158,8 +158,11 @@ static void supervisor_wait(struct supervisor *sup)
 	int status;
 	pid_t pid;
 
-	if (!tracer_lock_wait(sup->host.tracer))
+	if (!tracer_lock_wait(sup->host.tracer)) {
+		if (tracer_saw_continue(sup->host.tracer))
+			supervisor_child(sup, __W_CONTINUED);
 		return;
+	}
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
 		if (pid == sup->host.program)
 			supervisor_child(sup, status);

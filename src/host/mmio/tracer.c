@@ -5,6 +5,9 @@
  * once, so from the first attach on this thread does all waiting of the supervisor and
  * passes on what is the main thread's.
  *
+ * It does not ask for continued children: a tracer that is told takes the news away from the
+ * child's parent.  Of the program itself it sees that by the end of a stop, if it traces it.
+ *
  * It sleeps in waitpid(), as no descriptor tells of ptrace stops; a request wakes it
  * with a signal, again and again until it has been taken up.
  */
@@ -64,6 +67,8 @@ struct tracer {
 	_Atomic bool stop;
 	struct mutex wait_lock;
 	bool waits __guarded_by(&wait_lock);
+	bool traces_program __guarded_by(&wait_lock);
+	bool program_stopped; /* the tracer's thread only */
 	struct tracer_wait wait __guarded_by(&lock);
 	int event_fd;
 	_Atomic u64 generation; /* of what programs map */
@@ -151,6 +156,16 @@ static int seize(struct tracer *tracer, pid_t tid)
 	return rc ? rc : 1;
 }
 
+/* Before the main thread asks about it again: it would be told what is ours. */
+static void mark_program(struct tracer *tracer, pid_t tgid)
+{
+	if (tgid != tracer->host->program)
+		return;
+	mutex_lock(&tracer->wait_lock);
+	tracer->traces_program = true;
+	mutex_unlock(&tracer->wait_lock);
+}
+
 /* Every thread of it.  New ones of those seized are ours by themselves; so until a look finds none. */
 static int seize_process(struct tracer *tracer, pid_t tid)
 {
@@ -162,6 +177,7 @@ static int seize_process(struct tracer *tracer, pid_t tid)
 
 	if (!tgid)
 		return -ESRCH;
+	mark_program(tracer, tgid);
 	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
 	do {
 		more = 0;
@@ -237,13 +253,21 @@ static bool is_stop_signal(int sig)
 /* A new thread's first stop, a stop of the whole process, or the end of one. */
 static void saw_stop(struct tracer *tracer, pid_t tid, int status)
 {
+	bool program = tid == tracer->host->program;
+
 	if (!is_stop_signal(WSTOPSIG(status))) {
+		if (program && tracer->program_stopped)
+			tell_main(tracer, __W_CONTINUED);
+		if (program)
+			tracer->program_stopped = false;
 		go_on(tid, 0);
 		return;
 	}
 	ptrace(PTRACE_LISTEN, tid, NULL, NULL);
-	if (tid == tracer->host->program)
+	if (program && !tracer->program_stopped) {
+		tracer->program_stopped = true;
 		tell_main(tracer, status);
+	}
 }
 
 /* Be woken now and then, or not. */
@@ -281,8 +305,7 @@ static void saw(struct tracer *tracer, pid_t tid, int status)
 	int event = status >> 16;
 
 	if (!WIFSTOPPED(status)) {
-		if (!WIFCONTINUED(status))
-			tracee_remove(tracer, tid);
+		tracee_remove(tracer, tid);
 		if (tid == tracer->host->program)
 			tell_main(tracer, status);
 		return;
@@ -358,7 +381,7 @@ static pid_t wait_for_child(int *ret_status)
 	sigemptyset(&wake);
 	sigaddset(&wake, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
-	pid = waitpid(-1, ret_status, __WALL | WUNTRACED | WCONTINUED);
+	pid = waitpid(-1, ret_status, __WALL | WUNTRACED);
 	saved_errno = errno;
 	pthread_sigmask(SIG_BLOCK, &wake, NULL);
 	errno = saved_errno;
@@ -465,6 +488,18 @@ bool tracer_lock_wait(struct tracer *tracer)
 		return true;
 	mutex_unlock(&tracer->wait_lock);
 	return false;
+}
+
+bool tracer_saw_continue(struct tracer *tracer)
+{
+	siginfo_t info = { 0 };
+
+	mutex_lock(&tracer->wait_lock);
+	/* Nothing but this news is taken, as long as it is not traced. */
+	if (!tracer->traces_program)
+		waitid(P_PID, tracer->host->program, &info, WCONTINUED | WNOHANG);
+	mutex_unlock(&tracer->wait_lock);
+	return info.si_pid == tracer->host->program;
 }
 
 void tracer_unlock_wait(struct tracer *tracer)

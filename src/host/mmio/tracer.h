@@ -50,6 +50,8 @@ void tracer_forget_maps(struct tracer *tracer);
  */
 bool tracer_lock_wait(struct tracer *tracer);
 void tracer_unlock_wait(struct tracer *tracer);
+/** tracer_saw_continue() - has the program gone on after a stop, without the tracer seeing it? */
+bool tracer_saw_continue(struct tracer *tracer);
 /** tracer_event_fd() - readable when there is something for tracer_take_wait() */
 int tracer_event_fd(const struct tracer *tracer);
 void tracer_take_wait(struct tracer *tracer, struct tracer_wait *ret);
