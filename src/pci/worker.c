@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "mem/task.h"
 #include "pci/priv.h"
 
 #define WORKER_KICK  1U
@@ -94,15 +95,19 @@ static void *worker_main(void *data)
 	struct pci_worker *worker = &pdev->priv->worker;
 	bool polls = pdev->access == PCI_ACCESS_POLL;
 	u64 last = 0, sleep_ns = SLEEP_MIN_NS;
+	struct task task = { .kthread = true };
 	u32 state;
 
+	task_enter(&task);
 	/* Short sleeps are to be short. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	for (;;) {
 		state = atomic_fetch_and_explicit(&worker->state, ~WORKER_KICK,
 						  memory_order_acquire);
-		if (state & WORKER_EXIT)
+		if (state & WORKER_EXIT) {
+			task_leave(NULL);
 			return NULL;
+		}
 		if (state & WORKER_PAUSE) {
 			worker_park(worker);
 			last = now_ns();
