@@ -9,7 +9,7 @@ build/release/build.ninja:
 	@meson setup build/release --buildtype=release
 
 demo: build/release/build.ninja
-	@ninja -C build/release tools/uiommufd examples/client
+	@ninja -C build/release tools/uiommufd examples/client examples/nvme_read
 	@scripts/demo.sh build/release
 
 check:

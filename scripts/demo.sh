@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# demo.sh BUILD_DIR - a program that knows nothing of us gets a /dev/iommu, and
-# then the kernel's own self-tests do, if they can be had.
+# demo.sh BUILD_DIR - a program that knows nothing of us gets a /dev/iommu, another one an NVMe
+# disk it finds through sysfs and drives through VFIO, and then the kernel's own self-tests
+# run, if they can be had.
 
 set -u
 build=$1
@@ -17,6 +18,17 @@ show() {
 
 show ls -l /dev/iommu
 show "$command" run --selftest -v -- "$build/examples/client" || exit 1
+show "$command" run -- "$build/examples/nvme_read" || exit 1
+
+# A machine while its program runs, looked at from outside.
+printf '\n$ %s\n' "$command run -- sleep 2 &"
+"$command" run --control "$build/demo.sock" -- sleep 2 &
+for _ in $(seq 50); do
+	[ -S "$build/demo.sock" ] && break
+	sleep 0.1
+done
+show "$command" show devices --socket "$build/demo.sock"
+wait
 
 if "$here/build-kernel-tests.sh" "$build/kernel-tests" >/dev/null 2>&1; then
 	printf '\n$ %s\n' "$command run --selftest -- $build/kernel-tests/iommufd | tail -3"
