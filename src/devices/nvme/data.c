@@ -115,21 +115,34 @@ static int move_mapped(const struct nvme_ns *ns, const struct iommufd_dma_map *m
 	return rc;
 }
 
+static int borrow(struct nvme *nvme, const struct nvme_extent *extent, unsigned int access,
+		  struct iommufd_dma_map **ret_map)
+{
+	struct iommufd_dma_fault fault;
+	u32 tries = 0;
+	int rc;
+
+	do {
+		rc = iommufd_dma_map(&nvme->pdev.dev, IOMMU_NO_PASID, extent->addr, extent->len,
+				     access, ret_map, &fault);
+		rc = nvme_dma_status(nvme, rc, &fault);
+	} while (rc && nvme_dma_again(nvme, rc, &fault, ++tries));
+	return rc;
+}
+
 static int move_direct(struct nvme_req *req, bool write, int flags)
 {
 	struct nvme *nvme = req->nvme;
 	u64 offset = req->lba << req->shift;
-	struct iommufd_dma_fault fault;
 	struct iommufd_dma_map *map;
 	int rc;
 
 	for (u32 i = 0; i < req->num_extents; i++) {
 		const struct nvme_extent *extent = &req->extents[i];
 
-		rc = iommufd_dma_map(&nvme->pdev.dev, IOMMU_NO_PASID, extent->addr, extent->len,
-				     write ? IOMMU_READ : IOMMU_WRITE, &map, &fault);
+		rc = borrow(nvme, extent, write ? IOMMU_READ : IOMMU_WRITE, &map);
 		if (rc)
-			return nvme_dma_status(nvme, rc, &fault);
+			return rc;
 		rc = move_mapped(nvme->ns, map, offset, write, flags);
 		if (iommufd_dma_unmap(map) && !rc)
 			rc = NVME_SC_DATA_TRANSFER;

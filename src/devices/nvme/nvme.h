@@ -442,6 +442,9 @@ int nvme_dma_read(struct nvme *nvme, u64 iova, void *buf, size_t len);
 int nvme_dma_write(struct nvme *nvme, u64 iova, const void *buf, size_t len);
 /** nvme_dma_status() - of a DMA function's @rc and @fault */
 int nvme_dma_status(const struct nvme *nvme, int rc, const struct iommufd_dma_fault *fault);
+/** nvme_dma_again() - was it refused because bus master was off, which is on by now? */
+bool nvme_dma_again(const struct nvme *nvme, int status, const struct iommufd_dma_fault *fault,
+		    u32 tries);
 
 /** nvme_xfer_map() - extents of @len bytes, at most NVME_TRANSFER_MAX, where the command's data
  * pointer says */

@@ -20,20 +20,36 @@ int nvme_dma_status(const struct nvme *nvme, int rc, const struct iommufd_dma_fa
 	return rc == -ENOMEM ? NVME_SC_INTERNAL : NVME_SC_DATA_TRANSFER;
 }
 
+bool nvme_dma_again(const struct nvme *nvme, int status, const struct iommufd_dma_fault *fault,
+		    u32 tries)
+{
+	return status == NVME_SC_DATA_TRANSFER && fault->reason == IOMMU_XLAT_BLOCKED && tries < 3;
+}
+
 int nvme_dma_read(struct nvme *nvme, u64 iova, void *buf, size_t len)
 {
 	struct iommufd_dma_fault fault;
-	int rc = iommufd_dma_read(&nvme->pdev.dev, IOMMU_NO_PASID, iova, buf, len, &fault);
+	u32 tries = 0;
+	int rc;
 
-	return nvme_dma_status(nvme, rc, &fault);
+	do {
+		rc = iommufd_dma_read(&nvme->pdev.dev, IOMMU_NO_PASID, iova, buf, len, &fault);
+		rc = nvme_dma_status(nvme, rc, &fault);
+	} while (rc && nvme_dma_again(nvme, rc, &fault, ++tries));
+	return rc;
 }
 
 int nvme_dma_write(struct nvme *nvme, u64 iova, const void *buf, size_t len)
 {
 	struct iommufd_dma_fault fault;
-	int rc = iommufd_dma_write(&nvme->pdev.dev, IOMMU_NO_PASID, iova, buf, len, &fault);
+	u32 tries = 0;
+	int rc;
 
-	return nvme_dma_status(nvme, rc, &fault);
+	do {
+		rc = iommufd_dma_write(&nvme->pdev.dev, IOMMU_NO_PASID, iova, buf, len, &fault);
+		rc = nvme_dma_status(nvme, rc, &fault);
+	} while (rc && nvme_dma_again(nvme, rc, &fault, ++tries));
+	return rc;
 }
 
 /* ---- extents ---- */

@@ -185,6 +185,22 @@ static void test_a_stop_loses_nothing(void **state)
 	}
 }
 
+static void test_bus_master_may_come_and_go(void **state)
+{
+	for (u32 i = 0; i < 10; i++) {
+		nvme_inject(rig.pdev, "slow", i % 2 ? "1" : "0");
+		load(100);
+		for (u32 k = 0; k < 20; k++) {
+			bus_master(false);
+			usleep(k * 10);
+			bus_master(true);
+		}
+		for (u32 k = 0; k < 100; k++)
+			assert_int_equal(reap(&rig.pairs[1]).status >> 1, 0);
+	}
+	assert_int_equal(rd32(NVME_REG_CSTS), NVME_CSTS_RDY);
+}
+
 /* Whatever is loaded: refused, or something that works on. */
 static void test_a_state_that_is_damaged_does_no_harm(void **state)
 {
@@ -525,6 +541,7 @@ int main(void)
 		T(test_a_controller_is_saved_and_loaded),
 		T(test_commands_under_way_are_done_after_migration),
 		T(test_a_stop_loses_nothing),
+		T(test_bus_master_may_come_and_go),
 		T(test_a_state_that_is_damaged_does_no_harm),
 		T(test_virtual_functions_are_controllers_of_the_same_blocks),
 		T(test_threads_have_queues_of_their_own),
