@@ -36,9 +36,44 @@ static const struct trace_name dirty_flags[] = {
 	{ 0 },
 };
 
+static const struct trace_name irq_flags[] = {
+	TRACE_NAME(VFIO_IRQ_SET_, DATA_NONE),	 TRACE_NAME(VFIO_IRQ_SET_, DATA_BOOL),
+	TRACE_NAME(VFIO_IRQ_SET_, DATA_EVENTFD), TRACE_NAME(VFIO_IRQ_SET_, ACTION_MASK),
+	TRACE_NAME(VFIO_IRQ_SET_, ACTION_UNMASK), TRACE_NAME(VFIO_IRQ_SET_, ACTION_TRIGGER),
+	{ 0 },
+};
+static const struct trace_name irq_info_flags[] = {
+	TRACE_NAME(VFIO_IRQ_INFO_, EVENTFD),
+	TRACE_NAME(VFIO_IRQ_INFO_, MASKABLE),
+	TRACE_NAME(VFIO_IRQ_INFO_, AUTOMASKED),
+	TRACE_NAME(VFIO_IRQ_INFO_, NORESIZE),
+	{ 0 },
+};
+static const struct trace_name device_flags[] = {
+	TRACE_NAME(VFIO_DEVICE_FLAGS_, RESET),
+	TRACE_NAME(VFIO_DEVICE_FLAGS_, PCI),
+	TRACE_NAME(VFIO_DEVICE_FLAGS_, CAPS),
+	{ 0 },
+};
+static const struct trace_name region_flags[] = {
+	TRACE_NAME(VFIO_REGION_INFO_FLAG_, READ),
+	TRACE_NAME(VFIO_REGION_INFO_FLAG_, WRITE),
+	TRACE_NAME(VFIO_REGION_INFO_FLAG_, MMAP),
+	TRACE_NAME(VFIO_REGION_INFO_FLAG_, CAPS),
+	{ 0 },
+};
+static const struct trace_name group_flags[] = {
+	TRACE_NAME(VFIO_GROUP_FLAGS_, VIABLE),
+	TRACE_NAME(VFIO_GROUP_FLAGS_, CONTAINER_SET),
+	{ 0 },
+};
+static const struct trace_name bind_flags[] = { TRACE_NAME(VFIO_DEVICE_BIND_FLAG_, TOKEN), { 0 } };
+static const struct trace_name attach_flags[] = { TRACE_NAME(VFIO_DEVICE_ATTACH_, PASID), { 0 } };
+
 #define DEC(m) TRACE_FIELD(T, m, TRACE_DEC, NULL)
 #define HEX(m) TRACE_FIELD(T, m, TRACE_HEX, NULL)
 #define FLAGS(m, n) TRACE_FIELD(T, m, TRACE_FLAGS, n)
+#define FD(m) TRACE_FIELD(T, m, TRACE_SDEC, NULL)
 
 static const struct trace_field extension[] = {
 	{ .name = "extension", .size = 8, .kind = TRACE_ENUM, .names = extensions },
@@ -57,6 +92,48 @@ static const struct trace_field unmap_dma[] = { DEC(argsz), FLAGS(flags, unmap_f
 #undef T
 #define T struct vfio_iommu_type1_dirty_bitmap
 static const struct trace_field dirty_pages[] = { DEC(argsz), FLAGS(flags, dirty_flags) };
+#undef T
+
+/* The numbers that containers and devices share are read as the container's: see cmds. */
+#define T struct vfio_group_status
+static const struct trace_field group_status[] = { DEC(argsz), FLAGS(flags, group_flags) };
+#undef T
+#define T struct vfio_device_info
+static const struct trace_field device_info[] = { DEC(argsz), FLAGS(flags, device_flags),
+						  DEC(num_regions), DEC(num_irqs),
+						  DEC(cap_offset) };
+#undef T
+#define T struct vfio_region_info
+static const struct trace_field region_info[] = { DEC(argsz), FLAGS(flags, region_flags),
+						  DEC(index), DEC(cap_offset), HEX(size),
+						  HEX(offset) };
+#undef T
+#define T struct vfio_irq_info
+static const struct trace_field irq_info[] = { DEC(argsz), FLAGS(flags, irq_info_flags),
+					       DEC(index), DEC(count) };
+#undef T
+#define T struct vfio_irq_set
+static const struct trace_field set_irqs[] = { DEC(argsz), FLAGS(flags, irq_flags), DEC(index),
+					       DEC(start), DEC(count) };
+#undef T
+#define T struct vfio_device_ioeventfd
+static const struct trace_field ioeventfd[] = { DEC(argsz), HEX(flags), HEX(offset), HEX(data),
+						FD(fd) };
+#undef T
+#define T struct vfio_device_bind_iommufd
+static const struct trace_field bind[] = { DEC(argsz), FLAGS(flags, bind_flags), FD(iommufd),
+					   DEC(out_devid) };
+#undef T
+#define T struct vfio_device_attach_iommufd_pt
+static const struct trace_field attach[] = { DEC(argsz), FLAGS(flags, attach_flags), DEC(pt_id),
+					     DEC(pasid) };
+#undef T
+#define T struct vfio_device_detach_iommufd_pt
+static const struct trace_field detach[] = { DEC(argsz), FLAGS(flags, attach_flags), DEC(pasid) };
+#undef T
+#define T struct vfio_precopy_info
+static const struct trace_field precopy[] = { DEC(argsz), HEX(flags), DEC(initial_bytes),
+					      DEC(dirty_bytes) };
 #undef T
 
 #define CMD(number, type, table)                                                                   \
@@ -79,6 +156,20 @@ static const struct trace_cmd cmds[] = {
 	{ .cmd = VFIO_IOMMU_ENABLE, .name = "VFIO_IOMMU_ENABLE" },
 	{ .cmd = VFIO_IOMMU_DISABLE, .name = "VFIO_IOMMU_DISABLE" },
 	CMD(VFIO_IOMMU_DIRTY_PAGES, struct vfio_iommu_type1_dirty_bitmap, dirty_pages),
+	CMD(VFIO_GROUP_GET_STATUS, struct vfio_group_status, group_status),
+	{ .cmd = VFIO_GROUP_SET_CONTAINER, .name = "VFIO_GROUP_SET_CONTAINER" },
+	{ .cmd = VFIO_GROUP_UNSET_CONTAINER, .name = "VFIO_GROUP_UNSET_CONTAINER" },
+	{ .cmd = VFIO_GROUP_GET_DEVICE_FD, .name = "VFIO_GROUP_GET_DEVICE_FD" },
+	CMD(VFIO_DEVICE_GET_INFO, struct vfio_device_info, device_info),
+	CMD(VFIO_DEVICE_GET_REGION_INFO, struct vfio_region_info, region_info),
+	CMD(VFIO_DEVICE_GET_IRQ_INFO, struct vfio_irq_info, irq_info),
+	CMD(VFIO_DEVICE_SET_IRQS, struct vfio_irq_set, set_irqs),
+	{ .cmd = VFIO_DEVICE_RESET, .name = "VFIO_DEVICE_RESET" },
+	CMD(VFIO_DEVICE_IOEVENTFD, struct vfio_device_ioeventfd, ioeventfd),
+	CMD(VFIO_DEVICE_BIND_IOMMUFD, struct vfio_device_bind_iommufd, bind),
+	CMD(VFIO_DEVICE_ATTACH_IOMMUFD_PT, struct vfio_device_attach_iommufd_pt, attach),
+	CMD(VFIO_DEVICE_DETACH_IOMMUFD_PT, struct vfio_device_detach_iommufd_pt, detach),
+	CMD(VFIO_MIG_GET_PRECOPY_INFO, struct vfio_precopy_info, precopy),
 };
 
 const struct trace_cmd *trace_cmd_vfio(u32 cmd)
