@@ -22,7 +22,7 @@ void client_leave(struct pci_priv *priv)
 
 bool pci_bus_master(const struct pci_dev *pdev)
 {
-	return atomic_load_explicit(&pdev->priv->dma_on, memory_order_relaxed);
+	return atomic_load_explicit(&pdev->priv->dma_on, memory_order_acquire);
 }
 
 void dev_settle(struct pci_priv *priv)
@@ -34,11 +34,15 @@ void dev_settle(struct pci_priv *priv)
 	mutex_assert_held(&priv->op_lock);
 	if (on == atomic_load_explicit(&priv->dma_on, memory_order_relaxed))
 		return;
-	atomic_store_explicit(&priv->dma_on, on, memory_order_relaxed);
+	/* Whose DMA is refused finds pci_bus_master() off, or may try again: it says on only while DMA is. */
+	if (!on)
+		atomic_store_explicit(&priv->dma_on, false, memory_order_release);
 	/* Waits for what is under way. */
 	iommufd_dma_bus_master(&priv->pdev->dev, on);
-	if (on)
+	if (on) {
+		atomic_store_explicit(&priv->dma_on, true, memory_order_release);
 		pci_dev_kick(priv->pdev);
+	}
 }
 
 static void dev_rest(struct pci_priv *priv) __must_hold(&priv->op_lock)
