@@ -6,6 +6,9 @@
  *
  *	bench-trap COMMAND        all rows; COMMAND is the uiommufd to measure
  *	bench-trap --loop N       (inside) ns of one ioctl, printed
+ *	bench-trap --register N   (inside) of one read of a register that is mapped but is a call
+ *	bench-trap --region N     (inside) of the same read by pread()
+ *	bench-trap --sysfs N      (inside) of opening, reading and closing a file of sysfs
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -27,6 +31,7 @@
 #include <unistd.h>
 
 #include <iommufd/uapi/iommufd.h>
+#include <iommufd/uapi/vfio.h>
 
 #include "bench.h"
 
@@ -59,6 +64,67 @@ static int loop(long n)
 	bench_check(fd >= 0, "/dev/iommu");
 	ioctl_ns(fd, n / 10);
 	printf("%.1f\n", ioctl_ns(fd, n));
+	return 0;
+}
+
+/* ---- a device ---- */
+
+#define SYSFS_FILE "/sys/bus/pci/devices/0000:00:01.0/vendor"
+
+/* The first device of the machine without options, whose registers are calls. */
+static int device_open(uint64_t *ret_offset)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX };
+	int fd = open("/dev/vfio/devices/vfio0", O_RDWR);
+
+	bind.iommufd = open("/dev/iommu", O_RDWR);
+	bench_check(fd >= 0 && bind.iommufd >= 0, "/dev/vfio/devices/vfio0");
+	bench_check(ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0, "VFIO_DEVICE_BIND_IOMMUFD");
+	bench_check(ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) == 0, "VFIO_DEVICE_GET_REGION_INFO");
+	*ret_offset = info.offset;
+	return fd;
+}
+
+static int loop_register(long n)
+{
+	uint64_t offset, start;
+	int fd = device_open(&offset);
+	volatile uint32_t *regs = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+
+	bench_check(regs != MAP_FAILED, "mmap of BAR 0");
+	start = bench_now_ns();
+	for (long i = 0; i < n; i++)
+		(void)regs[0];
+	printf("%.1f\n", (double)(bench_now_ns() - start) / n);
+	return 0;
+}
+
+static int loop_region(long n)
+{
+	uint64_t offset, start;
+	int fd = device_open(&offset);
+	uint32_t value;
+
+	start = bench_now_ns();
+	for (long i = 0; i < n; i++)
+		bench_check(pread(fd, &value, sizeof(value), (off_t)offset) == sizeof(value), "pread");
+	printf("%.1f\n", (double)(bench_now_ns() - start) / n);
+	return 0;
+}
+
+static int loop_sysfs(long n)
+{
+	uint64_t start = bench_now_ns();
+	char text[16];
+
+	for (long i = 0; i < n; i++) {
+		int fd = open(SYSFS_FILE, O_RDONLY);
+
+		bench_check(fd >= 0 && read(fd, text, sizeof(text)) > 0, SYSFS_FILE);
+		close(fd);
+	}
+	printf("%.1f\n", (double)(bench_now_ns() - start) / n);
 	return 0;
 }
 
@@ -202,6 +268,20 @@ static void row_ioctl(const char *self, const char *command)
 	row("trapped ioctl", best(ours, ROUNDS), "bare notification", best(bare, ROUNDS), "");
 }
 
+static void row_device(const char *self, const char *command, const char *option, const char *name,
+		       const char *aim)
+{
+	double ours[ROUNDS], bare[ROUNDS];
+	char shell[4096];
+
+	snprintf(shell, sizeof(shell), "%s run -- %s %s %d", command, self, option, CALLS);
+	for (int i = 0; i < ROUNDS; i++) {
+		run_ns(shell, &ours[i]);
+		bare[i] = bare_ns(0);
+	}
+	row(name, best(ours, ROUNDS), "bare notification", best(bare, ROUNDS), aim);
+}
+
 static void row_program(const char *name, const char *command, const char *program, const char *aim)
 {
 	double ours[ROUNDS], plain[ROUNDS];
@@ -236,12 +316,21 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--loop"))
 		return loop(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "--register"))
+		return loop_register(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "--region"))
+		return loop_region(atol(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "--sysfs"))
+		return loop_sysfs(atol(argv[2]));
 	if (argc != 2) {
 		fprintf(stderr, "usage: bench-trap COMMAND\n");
 		return 2;
 	}
 	bench_check(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0, "/proc/self/exe");
 	row_ioctl(self, argv[1]);
+	row_device(self, argv[1], "--register", "mapped register that is a call", ", \"aim_ns\": 20000");
+	row_device(self, argv[1], "--region", "register by pread", "");
+	row_device(self, argv[1], "--sysfs", "open, read, close of a file of sysfs", "");
 	row_program("run -- true", argv[1], "true", ", \"aim_ns\": 20000000");
 	if (make_tree(dir)) {
 		snprintf(shell, sizeof(shell), "git -C %s status", dir);
