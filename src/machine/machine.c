@@ -129,6 +129,8 @@ static void slot_end(struct machine_slot *slot)
 
 /* ---- all of it ---- */
 
+static int remove_by_program(void *owner, struct pci_dev *pdev);
+
 static int machine_build(struct machine *machine, const struct machine_desc *desc,
 			 struct machine_error *error)
 {
@@ -139,6 +141,8 @@ static int machine_build(struct machine *machine, const struct machine_desc *des
 	if (rc)
 		return rc;
 	rc = pci_topology_create(machine->system, &machine->topology);
+	if (!rc)
+		pci_owner_set(machine->topology, remove_by_program, machine);
 	for (size_t i = 0; !rc && i < desc->num_bridges; i++) {
 		rc = bridge_start(machine->topology, &desc->bridges[i], error);
 		if (rc)
@@ -340,4 +344,14 @@ int machine_device_remove(struct machine *machine, const char *name)
 	machine_device_fini(&slot->device);
 	free(slot);
 	return 0;
+}
+
+/* A program has written to the `remove` of a function of ours. */
+static int remove_by_program(void *owner, struct pci_dev *pdev)
+{
+	struct machine *machine = owner;
+	char name[PCI_ADDR_LEN];
+
+	snprintf(name, sizeof(name), PCI_ADDR_FMT, PCI_ADDR_ARGS(pdev->addr));
+	return machine_device_remove(machine, name);
 }

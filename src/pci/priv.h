@@ -177,6 +177,8 @@ struct pci_topology {
 	struct pci_sysfs *group_sysfs[PCI_GROUPS] __guarded_by(&probe_lock);
 	struct pci_dynamic_id ids[PCI_IDS] __guarded_by(&lock);
 	struct pci_listener *listener __guarded_by(&lock);
+	int (*owner_remove)(void *owner, struct pci_dev *pdev); /* immutable, as is owner */
+	void *owner;
 	struct pci_sysfs *sysfs;
 };
 

@@ -233,11 +233,17 @@ static int reset_store(struct tree_entry *entry, const char *text, size_t len)
 /* Nothing of the function is there any more when it is over, not even this entry. */
 static int remove_store(struct tree_entry *entry, const char *text, size_t len)
 {
+	struct pci_dev *pdev = name_dev(entry);
+	struct pci_topology *topology = pdev->priv->topology;
 	bool value;
 
 	if (sysfs_bool(text, &value))
 		return -EINVAL;
-	return !value || dev_remove_once(name_dev(entry)) ? 0 : -ENODEV;
+	if (!value)
+		return 0;
+	if (topology->owner_remove)
+		return topology->owner_remove(topology->owner, pdev);
+	return dev_remove_once(pdev) ? 0 : -ENODEV;
 }
 
 static ssize_t resource_show(struct tree_entry *entry, char *buf)

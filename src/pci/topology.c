@@ -327,3 +327,10 @@ struct pci_listener *topology_listener(struct pci_topology *topology)
 	mutex_unlock(&topology->lock);
 	return listener;
 }
+
+void pci_owner_set(struct pci_topology *topology, int (*remove)(void *owner, struct pci_dev *pdev),
+		   void *owner)
+{
+	topology->owner_remove = remove;
+	topology->owner = owner;
+}

@@ -58,4 +58,12 @@ struct pci_listener {
 };
 void pci_listen(struct pci_topology *topology, struct pci_listener *listener);
 
+/**
+ * pci_owner_set() - who keeps pointers to functions (machine/), and so is asked to remove one when a program
+ *	writes to its `remove`; @remove calls pci_dev_remove() and returns 0 or -errno
+ * Context: before the first function is added.
+ */
+void pci_owner_set(struct pci_topology *topology, int (*remove)(void *owner, struct pci_dev *pdev),
+		   void *owner);
+
 #endif

@@ -2,6 +2,7 @@
 /* Machines that run: made, looked at, changed and ended; with the real models. */
 #include "../control/talk.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -111,6 +112,21 @@ static void devices_come_and_go(void **state)
 	expect_text(reply, "error/class", "DeviceNotFound");
 	json_object_put(reply);
 	assert_null(machine_slot_get(machine, "nvme1"));
+}
+
+static void a_program_may_remove_a_device(void **state)
+{
+	const char *path = "/sys/devices/pci0000:00/0000:00:02.0/remove";
+	int fd;
+
+	assert_int_equal(start(NULL), 0);
+	fd = iommufd_open(rig.proc, path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(iommufd_pwrite(rig.proc, fd, "1", 1, 0), 1);
+	assert_int_equal(iommufd_pwrite(rig.proc, fd, "1", 1, 0), -ENODEV);
+	iommufd_close(rig.proc, fd);
+	assert_null(machine_slot_get(machine, "0000:00:02.0"));
+	assert_int_equal(machine_device_remove(machine, "0000:00:02.0"), -ENODEV);
 }
 
 static void nobody_is_called(struct pci_client *client, enum pci_irq kind, u32 vector)
@@ -234,6 +250,7 @@ int main(void)
 		rigged(the_default_machine_runs),
 		rigged(what_is_wrong_with_an_image_is_said),
 		rigged(devices_come_and_go),
+		rigged(a_program_may_remove_a_device),
 		rigged(dma_goes_through_the_device),
 		rigged(devices_come_and_go_while_looked_at),
 		cmocka_unit_test(a_start_that_fails_leaves_nothing),
