@@ -34,7 +34,8 @@ void dev_settle(struct pci_priv *priv)
 	mutex_assert_held(&priv->op_lock);
 	if (on == atomic_load_explicit(&priv->dma_on, memory_order_relaxed))
 		return;
-	/* Whose DMA is refused finds pci_bus_master() off, or may try again: it says on only while DMA is. */
+	/* Whose DMA is refused finds pci_bus_master() off, or may try again: it says on only
+	 * while DMA is. */
 	if (!on)
 		atomic_store_explicit(&priv->dma_on, false, memory_order_release);
 	/* Waits for what is under way. */
