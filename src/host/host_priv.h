@@ -21,6 +21,7 @@
  *   trace*.c    -v
  *
  * Locks, outermost first: fdtable.drain_lock, targets.lock, fdtable.lock, host_file.lock.
+ * Leaves besides: names.lock, stores_lock, tracer.lock, pins.lock; docs/locking.md has all.
  * A file's own locks nest inside drain_lock (release) and host_file.lock (poll) alone.
  */
 #ifndef HOST_HOST_PRIV_H

@@ -110,7 +110,9 @@ static long answer_access(const struct path_hit *hit, u64 mode)
 }
 
 /* A directory the host does not have, as far as it can be shown. */
-static const struct stat dir_stat = { .st_mode = S_IFDIR | 0755, .st_nlink = 2, .st_blksize = PAGE_SIZE };
+static const struct stat dir_stat = {
+	.st_mode = S_IFDIR | 0755, .st_nlink = 2, .st_blksize = PAGE_SIZE,
+};
 
 static long stat_path(struct call *call, int dirfd, const char *path, bool follow)
 {

@@ -49,7 +49,7 @@ struct emu {
 /* Elements of a repeated string instruction done at once; the rest when it is met again. */
 #define EMU_REPEAT_MAX 1024
 
-/** emu_address() - where the memory operand of @insn is (of a string instruction: its source, else its destination) */
+/** emu_address() - where @insn's memory operand is (of strings the source, else the destination) */
 u64 emu_address(const struct emu *emu, const struct insn *insn);
 
 /**
