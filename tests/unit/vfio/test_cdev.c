@@ -292,6 +292,24 @@ static void interrupts_are_described(void **state)
 	rig_close(fd);
 }
 
+/* ---- names ---- */
+
+static void sysfs_shows_the_node(void **state)
+{
+	int fd = iommufd_open(rig.proc,
+			      "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/vfio-dev/vfio0/dev",
+			      O_RDONLY);
+	char text[32] = "";
+
+	assert_true(fd >= 0);
+	assert_int_equal(iommufd_read(rig.proc, fd, text, sizeof(text)), 6);
+	assert_string_equal(text, "510:0\n");
+	rig_close(fd);
+	assert_int_equal(rig_open("/sys/class/vfio-dev/vfio0"), -ENXIO); /* a link */
+	assert_int_equal(rig_open("/dev/char/510:2"), -ENXIO);
+	assert_int_equal(rig_open("/dev/char/510:3"), -ENOENT);
+}
+
 /* ---- registers ---- */
 
 static void transfers_become_accesses_of_natural_size(void **state)
@@ -518,6 +536,7 @@ int main(void)
 		T(info_knows_old_and_new_sizes),
 		T(regions_are_described_with_their_capabilities),
 		T(interrupts_are_described),
+		T(sysfs_shows_the_node),
 		T(transfers_become_accesses_of_natural_size),
 		T(the_msix_table_is_out_of_reach_of_calls),
 		T(configuration_space_is_read_whole_and_not_beyond),
