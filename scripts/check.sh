@@ -42,6 +42,8 @@ for argument in "$@"; do
 	esac
 done
 export SUITES="${suites[*]}"
+integrity_seconds=6
+[ -z "${UIOMMUFD_LONG:-}" ] || integrity_seconds=300
 deadline=$(($(date +%s) + budget))
 passed=0 failed=0 skipped=0
 running=
@@ -185,7 +187,13 @@ kernel_tests() {
 	reserve_huge_pages 512
 	tests/kernel/run-kernel-tests.sh "$BUILD/$dir" "$BUILD/kernel-tests" "$@"
 }
-export -f configure count_meson meson_tests reserve_huge_pages kernel_tests
+
+# vfio_tests BUILD_DIR: the kernel's VFIO tests, run by that build.
+vfio_tests() {
+	reserve_huge_pages 512
+	tests/kernel/run-vfio-tests.sh "$BUILD/$1" "$BUILD/kernel-tests"
+}
+export -f vfio_tests configure count_meson meson_tests reserve_huge_pages kernel_tests
 
 # cmocka tells its cases apart, and sanitizers end the program they complain about.
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -207,6 +215,9 @@ step kernel-tests kernel_tests plain iommufd
 step kernel-fail-nth kernel_tests plain iommufd_fail_nth
 step kernel-tests-preload kernel_tests plain iommufd --preload
 step kernel-fail-nth-preload kernel_tests plain iommufd_fail_nth --preload
+step kernel-vfio vfio_tests plain
+step qemu tests/qemu/run-qemu-tests.sh "$BUILD/plain" "$BUILD/qemu-work"
+step integrity tests/integrity/run-integrity.sh "$BUILD/plain" "$BUILD/integrity-work" $integrity_seconds
 step asan meson_tests asan 3 -Dchecks=true -Db_sanitize=address,undefined -Db_lundef=false
 step tsan meson_tests tsan 6 -Db_sanitize=thread -Db_lundef=false
 step fuzz scripts/fuzz.sh

@@ -41,7 +41,7 @@ fresh() {
 }
 
 control() {
-	"$uiommufd" device "$@" --socket "$socket" >>"$work/out" 2>&1
+	"$uiommufd" device --socket "$socket" "$@" >>"$work/out" 2>&1
 }
 
 # The machine does things to the disk until the program ends.
@@ -73,12 +73,12 @@ result $? "the disk really went away"
 fresh
 lost=0
 for _ in $(seq 1 $((seconds * 2))); do
-	setsid "$uiommufd" run --control none --device "$device" -- "$program" run "$log" 60 \
+	"$uiommufd" run --control none --device "$device" -- "$program" run "$log" 60 \
 		>>"$work/out" 2>&1 &
 	pid=$!
 	sleep "0.$((RANDOM % 60 + 20))"
-	pkill -9 -f "$program run $log" || true
-	wait $pid
+	pkill -9 -f "^$program run $log" || true
+	wait $pid 2>/dev/null
 	"$program" check "$log" "$image" >>"$work/out" 2>&1 || lost=1
 done
 result $lost "a program killed at any moment loses no acknowledged write"

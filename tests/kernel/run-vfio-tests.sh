@@ -4,8 +4,8 @@
 # run-vfio-tests.sh BUILD TESTS [NAME...] - the kernel's VFIO tests, unmodified, on us.
 #
 # BUILD is a build directory with the command, TESTS where build-kernel-tests.sh left
-# the programs, NAME one of the names in the table below; without any: all but the
-# long ones.  Prints TAP, one line for each case of each test.  A case that skips
+# the programs, NAME one of the names in the table below; without any: all.
+# Prints TAP, one line for each case of each test.  A case that skips
 # itself fails here, unless it wants huge pages that this machine does not have: on a
 # machine of ours nothing else is missing.
 #
@@ -27,7 +27,6 @@ dma-mapping-mmio vfio_dma_mapping_mmio_test      $dsa       15
 init-perf        vfio_pci_device_init_perf_test  $dsa,$nvme 5
 sriov            vfio_pci_sriov_uapi_test        $nvme      45
 driver           vfio_pci_driver_test            $dsa       35"
-long=" driver "
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -65,11 +64,7 @@ run_one() {
 }
 
 while read -r name program devices least; do
-	if [ $# -gt 0 ]; then
-		[[ " $* " == *" $name "* ]] || continue
-	elif [[ $long == *" $name "* ]]; then
-		continue
-	fi
+	[ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
 	run_one "$name" "$program" "$devices" "$least"
 done <<<"$table"
 echo "1..$number"

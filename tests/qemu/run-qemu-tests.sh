@@ -109,9 +109,10 @@ boot_by_iommufd() {
 
 boot_by_descriptors() {
 	boots machine -- bash -c '
-		exec 10<>/dev/iommu 11<>"/dev/vfio/devices/$(ls /sys/bus/pci/devices/'$bdf'/vfio-dev)"
+		exec 20<>/dev/iommu
+		exec 21<>"/dev/vfio/devices/$(ls /sys/bus/pci/devices/'$bdf'/vfio-dev)"
 		in_root qemu-system-x86 qemu-system-x86_64 "$@"' qemu "${qemu_args[@]}" \
-		-object iommufd,id=iommufd0,fd=10 -device vfio-pci,fd=11,iommufd=iommufd0
+		-object iommufd,id=iommufd0,fd=20 -device vfio-pci,fd=21,iommufd=iommufd0
 }
 
 boot_by_container() {
@@ -130,8 +131,10 @@ boot_trapped() {
 }
 
 # QEMU's block driver does the work of a driver, in qemu-img and qemu-io.
+# (Only through a type1 container: before a device is attached iommufd in its place has one range
+# of iova, and this QEMU looks for room in all but the first.)
 img_reads_the_disk() {
-	machine --container "$1" -- bash -c 'in_root qemu-utils qemu-img convert -O raw "$@"' img \
+	machine -- bash -c 'in_root qemu-utils qemu-img convert -O raw "$@"' img \
 		"nvme://$bdf/1" "$work/copy.img" && cmp "$work/disk.img" "$work/copy.img"
 }
 
@@ -152,8 +155,7 @@ assert d[2 << 20:(2 << 20) + (64 << 10)] == bytes(64 << 10)"
 }
 
 guest_image
-check "qemu-img reads the disk through a type1 container" img_reads_the_disk native
-check "qemu-img reads the disk through iommufd in the container's place" img_reads_the_disk compat
+check "qemu-img reads the disk" img_reads_the_disk
 check "qemu-img writes the disk" img_writes_the_disk
 check "qemu-io writes, zeroes, discards, flushes and reads back" io_writes_and_reads_back
 check "a guest boots from the disk by iommufd" boot_by_iommufd
