@@ -18,6 +18,7 @@ struct device_option {
  * struct device_model - a kind of device
  * @name: in the machine file; @line: one line about it; @keys: NULL-terminated option keys it knows, each "key=what it is"
  * @access: the mode it is best served in
+ * @emulated: it does no DMA but reaches memory through an access (pdev->memory): behind no IOMMU
  * @create: make one, not yet on a bus: sets desc and ops; @error gets a line naming the
  *	offending word.  Return: 0, -EINVAL a bad option, -ENOMEM, or why something could not be opened.
  *	Until pci_dev_add() has worked ops->destroy() takes it away again.
@@ -27,12 +28,14 @@ struct device_model {
 	const char *line;
 	const char *const *keys;
 	enum pci_access access;
+	bool emulated;
 	int (*create)(struct iommufd_system *system, const struct device_option *options,
 		      size_t num_options, struct pci_dev **ret_pdev, char *error, size_t error_size);
 };
 
 extern const struct device_model nvme_model;
 extern const struct device_model dsa_model;
+extern const struct device_model mover_model;
 
 /** device_models - all, NULL-terminated */
 extern const struct device_model *const device_models[];

@@ -3,6 +3,7 @@
 
 const struct device_model *const device_models[] = {
 	&dsa_model,
+	&mover_model,
 	&nvme_model,
 	NULL,
 };

@@ -60,7 +60,7 @@ static int (*device_probe(const struct machine *machine,
 			  const struct machine_device *device))(struct iommufd_system *system,
 								struct device *dev)
 {
-	for (size_t i = 0; i < machine->desc.num_iommus; i++)
+	for (size_t i = 0; !device->model->emulated && i < machine->desc.num_iommus; i++)
 		if (!device->iommu || !strcmp(machine->desc.iommus[i].id, device->iommu))
 			return machine->desc.iommus[i].model->probe;
 	return NULL;
@@ -83,6 +83,11 @@ static int device_start(struct machine *machine, const struct machine_device *de
 		pdev->ops->destroy(pdev);
 		return said(error, rc, &device->at, device->id,
 			    rc == -EEXIST ? "its address is taken" : strerror(-rc));
+	}
+	rc = device->model->emulated ? vfio_add_emulated(machine->vfio, pdev) : 0;
+	if (rc) {
+		pci_dev_remove(pdev);
+		return said(error, rc, &device->at, device->id, strerror(-rc));
 	}
 	*ret_pdev = pdev;
 	return 0;

@@ -164,6 +164,9 @@ struct pci_bar {
 /**
  * struct pci_dev - a function; embedded by its model, which fills in @desc, @ops, @access before pci_dev_add()
  * @dev: what the IOMMU sees; its name is the address
+ * @memory: of an emulated device, which does no DMA: how its model reads and writes memory of whoever
+ *	drives it; 0 or -errno (<iommufd/access.h>, iommufd_access_rw()), -ENODEV attached to nothing.
+ *	Set with @memory_owner by who serves it; any thread, no lock held
  * @priv: this room's
  */
 struct pci_dev {
@@ -175,6 +178,8 @@ struct pci_dev {
 	struct pci_addr addr;
 	struct pci_bar bars[PCI_BARS];
 	struct pci_dev *physfn; /* of a VF */
+	int (*memory)(struct pci_dev *pdev, u64 iova, void *data, size_t len, bool write);
+	void *memory_owner;
 	struct pci_priv *priv;
 };
 

@@ -312,10 +312,17 @@ static u32 emulated_group_free(struct vfio *vfio)
 	return id;
 }
 
+static int emulated_memory(struct pci_dev *pdev, u64 iova, void *data, size_t len, bool write)
+{
+	return vfio_emulated_rw(pdev->memory_owner, pdev, iova, data, len, write);
+}
+
 int vfio_add_emulated(struct vfio *vfio, struct pci_dev *pdev)
 {
 	bool known;
 
+	pdev->memory_owner = vfio;
+	pdev->memory = emulated_memory;
 	mutex_lock(&vfio->lock);
 	known = vfio_device_find(vfio, pdev);
 	mutex_unlock(&vfio->lock);
