@@ -30,6 +30,18 @@ struct file *file_get(struct file *file)
 	return file;
 }
 
+bool file_get_live(struct file *file)
+{
+	u32 refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
 void file_put(struct file *file)
 {
 	void (*host_release)(void *host);

@@ -81,6 +81,9 @@ struct file {
 void file_init(struct file *file, const struct file_ops *ops, struct iommufd_system *system,
 	       int open_flags);
 struct file *file_get(struct file *file);
+/** file_get_live() - the same, where the last reference may be gone and only the memory is still there;
+ * false: it is */
+bool file_get_live(struct file *file);
 /** file_put() - the last one releases the file before it returns; NULL is a no-op */
 void file_put(struct file *file);
 /** file_wake() - poll() bits may have changed; never after the release op has returned */

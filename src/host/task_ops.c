@@ -7,8 +7,10 @@
  * commands read their size, then their struct, then often an array next to it:
  * one visit instead of three.  It also means bytes are seen as of one moment.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -179,6 +181,67 @@ static int task_fd_make(struct task *task, struct file *file)
 	return fdtable_object(task_call(task)->host, file, NULL, file->open_flags);
 }
 
+/* A descriptor in this process like one that the caller has of @hf's object; -ENOENT, -EMFILE. */
+static int steal_object(struct call *call, const struct host_file *hf)
+{
+	int fd = openat(call->target->dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	int native = -ENOENT;
+	struct stat st;
+	DIR *dir;
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return -EMFILE;
+	}
+	while (native == -ENOENT && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || fstatat(fd, entry->d_name, &st, 0) ||
+		    st.st_dev != hf->dev || st.st_ino != hf->ino)
+			continue;
+		native = call_steal_fd(call, atoi(entry->d_name));
+		if (native == -EBADF)
+			native = -ENOENT;
+		/* It may be another one by now. */
+		if (native >= 0 && (fstat(native, &st) || st.st_dev != hf->dev ||
+				    st.st_ino != hf->ino)) {
+			close(native);
+			native = -ENOENT;
+		}
+	}
+	closedir(dir);
+	return native;
+}
+
+/* One open of the object, so that its last close is still the end of the file. */
+static int task_fd_dup(struct task *task, int fd, struct file *file)
+{
+	struct call *call = task_call(task);
+	int native = file->host ? steal_object(call, file->host) : -ENOENT;
+	int rc;
+
+	if (native < 0)
+		return native;
+	rc = notify_addfd(call->host, call->req->id, native, fd, O_CLOEXEC, false);
+	close(native);
+	if (rc < 0)
+		return rc;
+	fdtable_unreserve(call, fd);
+	return 0;
+}
+
+static struct file *task_find_va_file(struct task *task, u64 va, u64 length, u64 *ret_pos)
+{
+	struct host_file *hf;
+	u64 dev, ino;
+
+	if (mem_va_file(task->mm, va, length, &dev, &ino, ret_pos))
+		return NULL;
+	hf = fdtable_find(task_call(task)->host, dev, ino);
+	return hf ? hf->file : NULL;
+}
+
 const struct task_ops host_task_ops = {
 	.copy_from = task_copy_from,
 	.copy_to = task_copy_to,
@@ -188,4 +251,6 @@ const struct task_ops host_task_ops = {
 	.fd_install = task_fd_install,
 	.fd_unreserve = task_fd_unreserve,
 	.fd_object = task_fd_make,
+	.fd_again = task_fd_dup,
+	.va_file = task_find_va_file,
 };

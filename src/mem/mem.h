@@ -228,6 +228,14 @@ int mem_va_page(struct mm *mm, u64 va, u64 *ret_pa, u64 *ret_pins, bool *ret_hug
  */
 int mem_va_device(struct mm *mm, u64 va, u64 *ret_pa);
 
+/**
+ * mem_va_file() - which file [@va, @va + @length) is a shared mapping of, all of it
+ * @length: at least 1, no wrap
+ * @ret_offset: in the file, of @va
+ * Return: 0, -EFAULT it is of none, or not of consecutive bytes of one.
+ */
+int mem_va_file(struct mm *mm, u64 va, u64 length, u64 *ret_dev, u64 *ret_ino, u64 *ret_offset);
+
 /** mem_space_pins() - pins of the whole space, for leak checks */
 u64 mem_space_pins(struct mem_space *space);
 /**

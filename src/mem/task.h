@@ -39,6 +39,10 @@ struct task_fd {
  * @fd_unreserve: the other way out
  * @fd_object: make the way in's half of @file now and not in @fd_install, so that file->host_memory is
  *	there; may be missing.  0, -ENOMEM, -ENFILE
+ * @fd_again: bind a reserved number to the open file of a descriptor of @file that the caller has,
+ *	as dup() would; may be missing.  0: done; -ENOENT it has none; -EMFILE: the number is still reserved
+ * @va_file: the file of ours, counted, that all of the caller's [@va, @va + @length) is a mapping of,
+ *	from position *@ret_pos on; NULL: of none; may be missing where memory is behind all mappings
  */
 struct task_ops {
 	int (*copy_from)(struct task *task, void *dst, u64 uaddr, size_t len);
@@ -49,6 +53,8 @@ struct task_ops {
 	void (*fd_install)(struct task *task, int fd, struct file *file);
 	void (*fd_unreserve)(struct task *task, int fd);
 	int (*fd_object)(struct task *task, struct file *file);
+	int (*fd_again)(struct task *task, int fd, struct file *file);
+	struct file *(*va_file)(struct task *task, u64 va, u64 length, u64 *ret_pos);
 };
 
 struct task {
@@ -88,6 +94,22 @@ static inline int task_fd_object(struct file *file)
 	return task_current && task_current->ops->fd_object ?
 		       task_current->ops->fd_object(task_current, file) :
 		       0;
+}
+
+/** task_fd_again() - op fd_again of the current task; -ENOENT where it has none */
+static inline int task_fd_again(int fd, struct file *file)
+{
+	return task_current->ops->fd_again ?
+		       task_current->ops->fd_again(task_current, fd, file) :
+		       -ENOENT;
+}
+
+/** task_va_file() - op va_file of the current task, where it has one */
+static inline struct file *task_va_file(u64 va, u64 length, u64 *ret_pos)
+{
+	return task_current->ops->va_file ?
+		       task_current->ops->va_file(task_current, va, length, ret_pos) :
+		       NULL;
 }
 
 #endif

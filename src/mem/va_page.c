@@ -91,3 +91,25 @@ int mem_va_device(struct mm *mm, u64 va, u64 *ret_pa)
 	backing_put(backing);
 	return *ret_pa == MEM_NO_PHYS ? -EFAULT : 0;
 }
+
+int mem_va_file(struct mm *mm, u64 va, u64 length, u64 *ret_dev, u64 *ret_ino, u64 *ret_offset)
+{
+	u64 last = va + length - 1, at = va;
+	struct vma vma;
+
+	do {
+		if (at >= MEM_VA_END || vma_find(mm, at, &vma) || !(vma.flags & VMA_SHARED) ||
+		    !vma.ino)
+			return -EFAULT;
+		if (at == va) {
+			*ret_dev = vma.dev;
+			*ret_ino = vma.ino;
+			*ret_offset = at - vma.first + vma.offset;
+		} else if (vma.dev != *ret_dev || vma.ino != *ret_ino ||
+			   vma.offset != *ret_offset + (at - va)) {
+			return -EFAULT;
+		}
+		at = vma.last + 1;
+	} while (vma.last < last);
+	return 0;
+}

@@ -199,6 +199,7 @@ static long container_check_extension(struct vfio_container *container, u64 exte
 
 static long container_command(struct vfio_container *container, unsigned int cmd, u64 arg)
 {
+	struct file *file = NULL;
 	long rc = -EINVAL;
 
 	read_lock(&container->rwsem);
@@ -208,7 +209,7 @@ static long container_command(struct vfio_container *container, unsigned int cmd
 			rc = container_get_info(container, arg);
 			break;
 		case VFIO_IOMMU_MAP_DMA:
-			rc = container_map_dma(container, arg);
+			rc = container_map_dma(container, arg, &file);
 			break;
 		case VFIO_IOMMU_UNMAP_DMA:
 			rc = container_unmap_dma(container, arg);
@@ -221,6 +222,7 @@ static long container_command(struct vfio_container *container, unsigned int cmd
 		}
 	}
 	read_unlock(&container->rwsem);
+	file_put(file);
 	return rc;
 }
 

@@ -41,7 +41,8 @@ struct vfio_container {
 };
 
 /* commands on mappings (container_dma.c), with rwsem held for reading and a type chosen */
-int container_map_dma(struct vfio_container *container, u64 arg);
+/** @ret_file: file_put() it when rwsem is no longer held */
+int container_map_dma(struct vfio_container *container, u64 arg, struct file **ret_file);
 int container_unmap_dma(struct vfio_container *container, u64 arg);
 int container_dirty_pages(struct vfio_container *container, u64 arg);
 /** container_unmap_everything() - rwsem held for writing */
@@ -50,10 +51,14 @@ void container_unmap_everything(struct vfio_container *container);
 /** container_get_info() - VFIO_IOMMU_GET_INFO (container_info.c) */
 int container_get_info(struct vfio_container *container, u64 arg);
 
-/** container_bar_pages() - memory of a BAR that the caller has mapped at @va (export.c); -EFAULT it
- * is none */
 struct iopt_pages;
+
+/**
+ * container_bar_pages() - registers of a device that the caller has mapped at @va (export.c)
+ * @ret_file: to be put once no lock is held, its end may be that of a group; also after a failure
+ * Return: 0, -EFAULT they are none, -ENOMEM.
+ */
 int container_bar_pages(struct vfio_container *container, u64 va, u64 length, bool writable,
-			struct iopt_pages **ret_pages);
+			struct file **ret_file, struct iopt_pages **ret_pages);
 
 #endif

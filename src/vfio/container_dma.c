@@ -97,7 +97,6 @@ static int map_vaddr(struct vfio_container *container, u64 first, u64 last)
 	return found ? -EINVAL : -ENOENT;
 }
 
-/* Takes over the caller's count of @pages, always. */
 /* @pages belong to the map afterwards, or are gone. */
 static int map_pages(struct vfio_container *container, struct iopt_pages *pages,
 		     const struct vfio_iommu_type1_dma_map *map)
@@ -117,7 +116,8 @@ static int map_pages(struct vfio_container *container, struct iopt_pages *pages,
 	return rc;
 }
 
-static int map_memory(struct vfio_container *container, const struct vfio_iommu_type1_dma_map *map)
+static int map_memory(struct vfio_container *container, const struct vfio_iommu_type1_dma_map *map,
+		      struct file **ret_file)
 {
 	bool writable = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
 	struct iopt_pages *pages;
@@ -128,11 +128,12 @@ static int map_memory(struct vfio_container *container, const struct vfio_iommu_
 	if (rc != -EFAULT)
 		return rc;
 	/* No memory of the program: registers of a device it drives? */
-	rc = container_bar_pages(container, map->vaddr, map->size, writable, &pages);
+	rc = container_bar_pages(container, map->vaddr, map->size, writable, ret_file,
+				 &pages);
 	return rc ? rc : map_pages(container, pages, map);
 }
 
-int container_map_dma(struct vfio_container *container, u64 arg)
+int container_map_dma(struct vfio_container *container, u64 arg, struct file **ret_file)
 {
 	struct vfio_iommu_type1_dma_map map;
 	u64 last;
@@ -147,7 +148,7 @@ int container_map_dma(struct vfio_container *container, u64 arg)
 	rc = dma_add(container, map.iova, last);
 	if (rc)
 		return rc;
-	rc = map_memory(container, &map);
+	rc = map_memory(container, &map, ret_file);
 	if (rc)
 		dma_remove(container, map.iova);
 	else
@@ -193,8 +194,9 @@ static int bitmap_set(u64 uptr, u64 first, u64 last)
 }
 
 /*
- * Nobody marks the pages that devices write through these tables, so all that is
- * mapped may have been written: what type1 says as well of devices that pin everything.
+ * All that is mapped may have been written: this is what Linux's type1 says of a container whose
+ * groups have no pinned scope, which is all but those of mediated devices.  It looks neither at
+ * marks in the tables nor at a device's own log (DMA_LOGGING), so these change nothing here.
  */
 static int bitmap_report(struct vfio_container *container, u64 first, u64 last, u64 uptr)
 {

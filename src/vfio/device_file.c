@@ -103,6 +103,9 @@ static void device_file_close(struct vfio_file *df)
 	mutex_lock(&vdev->set->lock);
 	if (vdev->ctx)
 		ctx = ctx_get(vdev->ctx); /* its end, if this is it, needs no lock of ours */
+	/* Memory stays, but whoever opens the device from now on cannot map it. */
+	if (vdev->memory_file == &df->file)
+		vdev->memory_file = NULL;
 	if (vdev->open_count == 1)
 		vfio_device_close(vdev);
 	else

@@ -202,7 +202,7 @@ static bool bar_find(const struct vfio_device *vdev, u64 pa, u64 length, u32 *re
 	for (u32 i = 0; i < PCI_BARS; i++) {
 		const struct pci_bar *bar = &vdev->pdev->bars[i];
 
-		if (bar->mem && pa >= bar->pa && pa - bar->pa < bar->size &&
+		if (bar->pa && pa >= bar->pa && pa - bar->pa < bar->size &&
 		    length <= bar->size - (pa - bar->pa)) {
 			*ret_bar = i;
 			return true;
@@ -236,18 +236,50 @@ static int bar_dmabuf(struct vfio *vfio, u64 pa, u64 length, struct dmabuf **ret
 	return rc;
 }
 
-int container_bar_pages(struct vfio_container *container, u64 va, u64 length, bool writable,
-			struct iopt_pages **ret_pages)
+/* The same by a mapping of the device's file, behind which there need not be memory. */
+static int file_dmabuf(struct vfio *vfio, struct file *file, u64 pos, u64 length,
+		       struct dmabuf **ret_dmabuf)
 {
-	struct dmabuf *dmabuf;
+	struct vfio_file *df = vfio_file_from_file(file);
+	u64 off = pos & (BIT_ULL(PCI_REGION_SHIFT) - 1);
+	u32 bar = PCI_REGION_INDEX(pos);
+	struct vfio_device *vdev;
+	int rc = -EFAULT;
+
+	if (!df || df->vdev->vfio != vfio || (pos & PCI_REGION_TAG_MASK) != PCI_REGION_TAG ||
+	    bar >= PCI_BARS)
+		return -EFAULT;
+	vdev = df->vdev;
+	mutex_lock(&vdev->set->lock);
+	if (vdev->open_count && vdev->pdev->bars[bar].pa && off < vdev->pdev->bars[bar].size &&
+	    length <= vdev->pdev->bars[bar].size - off)
+		rc = export_create(vdev, bar, off, length, true, ret_dmabuf);
+	mutex_unlock(&vdev->set->lock);
+	return rc;
+}
+
+static int memory_dmabuf(struct vfio *vfio, u64 va, u64 length, struct dmabuf **ret_dmabuf)
+{
 	u64 pa, last_pa;
-	int rc;
 
 	if (mem_va_device(task_current->mm, va, &pa) ||
 	    mem_va_device(task_current->mm, va + length - 1, &last_pa) ||
 	    last_pa != pa + length - PAGE_SIZE)
 		return -EFAULT;
-	rc = bar_dmabuf(container->vfio, pa, length, &dmabuf);
+	return bar_dmabuf(vfio, pa, length, ret_dmabuf);
+}
+
+int container_bar_pages(struct vfio_container *container, u64 va, u64 length, bool writable,
+			struct file **ret_file, struct iopt_pages **ret_pages)
+{
+	struct dmabuf *dmabuf;
+	struct file *file;
+	u64 pos;
+	int rc;
+
+	*ret_file = file = task_va_file(va, length, &pos);
+	rc = file ? file_dmabuf(container->vfio, file, pos, length, &dmabuf) :
+		    memory_dmabuf(container->vfio, va, length, &dmabuf);
 	if (rc)
 		return rc;
 	rc = pages_alloc_dmabuf(container->ctx, dmabuf, 0, length, writable, ret_pages);

@@ -404,8 +404,28 @@ static int group_device_open(struct vfio_group *group, struct vfio_file *df)
 	return 0;
 }
 
+/*
+ * Memory of registers is behind one file's descriptors.  So who opens the device once more, and
+ * has one of these, gets another of the same file; what differs from a file of its own is nothing a
+ * program can tell.  Return: 0: done; -ENOENT it is to have a file of its own.
+ */
+static int group_device_again(struct vfio_device *vdev, int fd)
+{
+	struct file *file = NULL;
+	int rc;
+
+	mutex_lock(&vdev->set->lock);
+	if (vdev->open_count && vdev->memory_file && file_get_live(vdev->memory_file))
+		file = vdev->memory_file;
+	mutex_unlock(&vdev->set->lock);
+	rc = file ? task_fd_again(fd, file) : -ENOENT;
+	file_put(file);
+	return rc;
+}
+
+/* *@ret_file NULL: @fd is in place. */
 static int group_device_file(struct vfio_group *group, struct file *group_file,
-			     const struct device_name *name, struct vfio_file **ret_file)
+			     const struct device_name *name, int fd, struct vfio_file **ret_file)
 {
 	struct vfio_device *vdev = group_device_get(group, name->name);
 	struct vfio_file *df;
@@ -413,7 +433,12 @@ static int group_device_file(struct vfio_group *group, struct file *group_file,
 
 	if (!vdev)
 		return -ENODEV;
+	*ret_file = NULL;
 	rc = vfio_token_check(vdev, name->has_token ? name->token : NULL);
+	if (!rc && !group_device_again(vdev, fd)) {
+		vfio_device_put(vdev);
+		return 0;
+	}
 	if (!rc)
 		rc = vfio_file_create(vdev, group_file, O_RDWR | O_CLOEXEC, &df);
 	vfio_device_put(vdev);
@@ -447,12 +472,13 @@ static int group_get_device_fd(struct vfio_group_file *gf, u64 arg)
 	rc = task_current->ops->fd_reserve(task_current, O_RDWR | O_CLOEXEC, &fd);
 	if (rc)
 		return rc;
-	rc = group_device_file(gf->group, &gf->file, &name, &df);
+	rc = group_device_file(gf->group, &gf->file, &name, fd, &df);
 	if (rc) {
 		task_current->ops->fd_unreserve(task_current, fd);
 		return rc;
 	}
-	task_current->ops->fd_install(task_current, fd, &df->file);
+	if (df)
+		task_current->ops->fd_install(task_current, fd, &df->file);
 	return fd;
 }
 

@@ -203,6 +203,7 @@ int vfio_region_mmap(struct vfio_file *df, u64 length, int prot, int flags, u64 
 	const struct vfio_device *vdev = df->vdev;
 	u32 index = PCI_REGION_INDEX(offset);
 	u64 start = offset & (BIT_ULL(PCI_REGION_SHIFT) - 1), size;
+	int rc = 0;
 
 	if ((offset & PCI_REGION_TAG_MASK) != PCI_REGION_TAG || (flags & MAP_TYPE) == MAP_PRIVATE ||
 	    !vfio_bar_mappable(vdev, index))
@@ -216,10 +217,12 @@ int vfio_region_mmap(struct vfio_file *df, u64 length, int prot, int flags, u64 
 		return 0;
 	}
 	/* The memory is behind the descriptor it was opened by, if a way in wants it there. */
+	mutex_lock(&vdev->set->lock);
 	if (vdev->memory_file && vdev->memory_file != &df->file)
-		return -EBUSY;
+		rc = -EBUSY;
 	ret_map->host_fd = mem_device_fd(vdev->memory);
-	return 0;
+	mutex_unlock(&vdev->set->lock);
+	return rc;
 }
 
 int vfio_region_access(struct vfio_device *vdev, u64 pos, void *data, unsigned int size, bool write)
