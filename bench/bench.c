@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define ROUNDS 11
+#define LINE   64
 
 uint64_t bench_now_ns(void)
 {
@@ -28,6 +29,46 @@ void bench_check(int ok, const char *what)
 	fprintf(stderr, "%s: failed (%s)\n", what, strerror(errno));
 	exit(1);
 }
+
+/* ---- loads that wait for each other ---- */
+
+void bench_chain_make(struct bench_chain *chain, uint64_t bytes)
+{
+	uint64_t count = bytes / LINE, step = LINE / sizeof(uint64_t);
+	uint64_t *order = malloc(count * sizeof(*order));
+
+	chain->lines = aligned_alloc(LINE, bytes);
+	chain->at = 0;
+	bench_check(chain->lines && order, "memory");
+	for (uint64_t i = 0; i < count; i++)
+		order[i] = i;
+	for (uint64_t i = count - 1; i; i--) {
+		uint64_t j = (uint64_t)random() % i, swap = order[i];
+
+		order[i] = order[j];
+		order[j] = swap;
+	}
+	for (uint64_t i = 0; i < count; i++)
+		chain->lines[order[i] * step] = order[(i + 1) % count] * step;
+	free(order);
+}
+
+void bench_chain_free(struct bench_chain *chain)
+{
+	free(chain->lines);
+	chain->lines = NULL;
+}
+
+void bench_chase(struct bench_chain *chain, uint64_t loads)
+{
+	uint64_t at = chain->at;
+
+	while (loads--)
+		at = chain->lines[at];
+	chain->at = at;
+}
+
+/* ---- rounds ---- */
 
 static int compare(const void *a, const void *b)
 {

@@ -4,8 +4,8 @@
  * a disk beside pread() of the same file in the same order, its interrupt beside a bare
  * eventfd between two threads, and mapping memory for it by either way of VFIO.
  *
- *	bench-device COMMAND        all rows; COMMAND is the uiommufd to measure
- *	bench-device --inside FILE  (inside)
+ *	bench-device COMMAND [NAME]   all rows, or those that match; COMMAND is the uiommufd to measure
+ *	bench-device --inside FILE [NAME]  (inside)
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -103,12 +103,13 @@ static void disk_small_deep(void *ctx, uint64_t n)
 	}
 }
 
-static void disk_flush_asleep(void *ctx, uint64_t n)
+/* As little as there is, so that what is left is the doorbell, two threads and the interrupt. */
+static void disk_block_asleep(void *ctx, uint64_t n)
 {
 	struct device_bench *b = ctx;
 
 	while (n--)
-		bench_check(!nvme_user_io(&b->nvme, NVME_FLUSH, 0, 0, 0, 1), "a flush");
+		disk_read(b, 0, b->nvme.block_size, 1);
 }
 
 static void file_small(void *ctx, uint64_t n)
@@ -223,7 +224,7 @@ static int inside(const char *file)
 		 0},
 		{"nvme-read-4k-qd32", disk_small_deep, 8000, "pread", file_small, 8000, 0},
 		{"nvme-read-128k-sequential", disk_large, 1000, "pread", file_large, 1000, 0},
-		{"nvme-flush-interrupt", disk_flush_asleep, 1000, "eventfd-round-trip",
+		{"nvme-read-512-interrupt", disk_block_asleep, 1000, "eventfd-round-trip",
 		 eventfd_round, 1000, 0},
 	};
 	static const struct bench maps[] = {
@@ -246,7 +247,8 @@ static int inside(const char *file)
 	nvme_user_open(&b.nvme, NULL, DEPTH * LARGE);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		bench_run(&rows[i], &b);
-	memset(b.gib, 1, GIB);
+	if (bench_selected(maps[0].name) || bench_selected(maps[1].name))
+		memset(b.gib, 1, GIB);
 	bench_run(&maps[1], &b);
 	memcpy(bdf, b.nvme.bdf, sizeof(bdf));
 	nvme_user_close(&b.nvme);
@@ -277,13 +279,15 @@ int main(int argc, char **argv)
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int rc;
 
-	if (argc == 3 && !strcmp(argv[1], "--inside"))
+	if (argc >= 3 && !strcmp(argv[1], "--inside")) {
+		bench_select(argc - 2, argv + 2);
 		return inside(argv[2]);
-	bench_check(argc == 2 && len > 0, "usage: bench-device COMMAND");
+	}
+	bench_check((argc == 2 || argc == 3) && len > 0, "usage: bench-device COMMAND [NAME]");
 	self[len] = 0;
 	make_disk(file);
-	snprintf(command, sizeof(command), "%s run --device nvme,image=%s -- %s --inside %s",
-		 argv[1], file, self, file);
+	snprintf(command, sizeof(command), "%s run --device nvme,image=%s -- %s --inside %s %s",
+		 argv[1], file, self, file, argc == 3 ? argv[2] : "");
 	rc = system(command);
 	unlink(file);
 	return rc ? 1 : 0;

@@ -10,7 +10,6 @@
  * Rows named "chained" know the next address when the last answer is there, on both
  * sides; in the others queries may overlap, on both sides.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <search.h>
 #include <stdatomic.h>
@@ -21,13 +20,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <iommufd/ctx.h>
 #include <iommufd/device.h>
 #include <iommufd/dma.h>
 #include <iommufd/generic.h>
-#include <iommufd/uapi/iommufd.h>
 
 #include "bench.h"
+#include "machine.h"
 
 #define KIB 1024ULL
 #define MIB (KIB * KIB)
@@ -43,13 +41,9 @@ struct range {
 };
 
 struct rig {
-	struct iommufd_system *system;
-	struct iommufd_process *proc;
-	int fd;
-	struct iommufd_ctx *ctx;
+	struct machine machine;
 	struct device *dev;
 	struct iommufd_device *idev;
-	uint32_t ioas;
 	char *memory;
 	uint64_t pages;        /* mapped now, from BASE on */
 	uint64_t *iovas;       /* RANDOMS of them */
@@ -63,33 +57,16 @@ struct rig {
 	uint64_t zero; /* is 0, but the compiler does not know */
 };
 
-static void command(struct rig *rig, unsigned long number, void *cmd, const char *what)
-{
-	long rc = iommufd_ioctl(rig->proc, rig->fd, number, cmd);
-
-	if (rc < 0) {
-		fprintf(stderr, "%s: %s\n", what, strerror((int)-rc));
-		exit(1);
-	}
-}
-
 static void rig_open(struct rig *rig)
 {
-	struct iommufd_system_opts opts = { .size = sizeof(opts), .trusted_memory = true };
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct machine *m = &rig->machine;
 	uint32_t id, pt;
 
-	bench_check(!iommufd_system_create(&opts, &rig->system), "iommufd_system_create");
-	bench_check(!iommufd_generic_init(rig->system), "iommufd_generic_init");
-	bench_check(!iommufd_generic_device_create(rig->system, "bench", &rig->dev), "device");
-	bench_check(!iommufd_process_create(rig->system, &rig->proc), "iommufd_process_create");
-	rig->fd = iommufd_open(rig->proc, "/dev/iommu", O_RDWR | O_CLOEXEC);
-	bench_check(rig->fd >= 0, "iommufd_open");
-	bench_check(!iommufd_ctx_from_fd(rig->proc, rig->fd, &rig->ctx), "iommufd_ctx_from_fd");
-	rig->idev = iommufd_device_bind(rig->ctx, rig->dev, &id);
+	machine_open(m);
+	bench_check(!iommufd_generic_device_create(m->system, "bench", &rig->dev), "device");
+	rig->idev = iommufd_device_bind(m->ctx, rig->dev, &id);
 	bench_check(!IS_ERR(rig->idev), "iommufd_device_bind");
-	command(rig, IOMMU_IOAS_ALLOC, &alloc, "IOAS_ALLOC");
-	rig->ioas = pt = alloc.out_ioas_id;
+	pt = m->ioas;
 	bench_check(!iommufd_device_attach(rig->idev, IOMMU_NO_PASID, &pt), "attach");
 }
 
@@ -97,24 +74,8 @@ static void rig_close(struct rig *rig)
 {
 	iommufd_device_detach(rig->idev, IOMMU_NO_PASID);
 	iommufd_device_unbind(rig->idev);
-	iommufd_ctx_put(rig->ctx);
-	iommufd_close(rig->proc, rig->fd);
-	iommufd_process_destroy(rig->proc);
 	iommufd_generic_device_destroy(rig->dev);
-	iommufd_system_destroy(rig->system);
-}
-
-static void map_at(struct rig *rig, uint64_t iova, char *va, uint64_t length)
-{
-	struct iommu_ioas_map map = { .size = sizeof(map),
-				      .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
-					       IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
-				      .ioas_id = rig->ioas,
-				      .user_va = (uintptr_t)va,
-				      .length = length,
-				      .iova = iova };
-
-	command(rig, IOMMU_IOAS_MAP, &map, "IOAS_MAP");
+	machine_close(&rig->machine);
 }
 
 /* ---- what is measured ---- */
@@ -351,7 +312,7 @@ static void scene_grow(struct rig *rig, uint64_t pages)
 		uint64_t at = (i * 40503) % MAX_PAGES;
 		struct range *range = &rig->ranges[i];
 
-		map_at(rig, BASE + i * PAGE, rig->memory + at * PAGE, PAGE);
+		machine_map(&rig->machine, BASE + i * PAGE, rig->memory + at * PAGE, PAGE);
 		*range = (struct range){ BASE + i * PAGE, BASE + i * PAGE + PAGE - 1, at * PAGE };
 		tsearch(range, &rig->tree, compare_ranges);
 		hash_insert(rig, range);
@@ -517,7 +478,7 @@ int main(int argc, char **argv)
 	memset(rig.level[3], 0, PAGE);
 	memset(rig.buffer, 1, 16 * MIB);
 	rig_open(&rig);
-	map_at(&rig, FAR, rig.memory, PAGE);
+	machine_map(&rig.machine, FAR, rig.memory, PAGE);
 	rows_same(&rig);
 	rows_random(&rig);
 	scene_grow(&rig, MAX_PAGES);
@@ -526,7 +487,7 @@ int main(int argc, char **argv)
 
 	rig_open(&rig);
 	memset(rig.memory, 2, 16 * MIB);
-	map_at(&rig, BASE, rig.memory, 16 * MIB);
+	machine_map(&rig.machine, BASE, rig.memory, 16 * MIB);
 	rows_copy(&rig);
 	rig_close(&rig);
 	return 0;

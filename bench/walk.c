@@ -22,7 +22,7 @@
 /**
  * struct rig - @s1: maps BASE.. to guest-physical BASE..; @s2: that to frames, and tables of @s1 to themselves
  * @zero: 0, but the compiler does not know
- * @loads: of the walk measured; @chain, @lines: the baseline's memory
+ * @loads: of the walk measured; @chain: the baseline's memory
  */
 struct rig {
 	struct mem_space *space;
@@ -30,9 +30,8 @@ struct rig {
 	struct walk_cfg cfg1, cfg2;
 	struct walk_mem mem;
 	uint64_t *addrs;
-	uint64_t zero, loads, lines;
-	uint64_t *chain;
-	volatile uint64_t sink;
+	uint64_t zero, loads;
+	struct bench_chain chain;
 };
 
 /* ---- tables ---- */
@@ -147,34 +146,8 @@ static void walk_both(void *ctx, uint64_t n)
 static void chased_loads(void *ctx, uint64_t n)
 {
 	struct rig *rig = ctx;
-	uint64_t at = 0;
 
-	while (n--)
-		for (uint64_t i = 0; i < rig->loads; i++)
-			at = rig->chain[at * 8];
-	rig->sink = at;
-}
-
-/* One cycle through all lines, in no order. */
-static void chain_make(struct rig *rig, uint64_t bytes)
-{
-	uint64_t *order;
-
-	rig->lines = bytes / 64;
-	rig->chain = aligned_alloc(64, bytes);
-	order = malloc(rig->lines * sizeof(*order));
-	bench_check(rig->chain && order, "chain");
-	for (uint64_t i = 0; i < rig->lines; i++)
-		order[i] = i;
-	for (uint64_t i = rig->lines - 1; i; i--) {
-		uint64_t j = (uint64_t)random() % i, swap = order[i];
-
-		order[i] = order[j];
-		order[j] = swap;
-	}
-	for (uint64_t i = 0; i < rig->lines; i++)
-		rig->chain[order[i] * 8] = order[(i + 1) % rig->lines];
-	free(order);
+	bench_chase(&rig->chain, n * rig->loads);
 }
 
 static void row(struct rig *rig, const char *what, bench_fn fn, uint64_t stages)
@@ -185,12 +158,12 @@ static void row(struct rig *rig, const char *what, bench_fn fn, uint64_t stages)
 
 	if (!bench_selected(what))
 		return;
-	chain_make(rig, stages * PAGES * sizeof(uint64_t));
+	bench_chain_make(&rig->chain, stages * PAGES * sizeof(uint64_t));
 	fn(rig, 1000);
 	snprintf(name, sizeof(name), "%s, %llu mappings, chained", what, (unsigned long long)PAGES);
 	snprintf(baseline, sizeof(baseline), "%llu loads, chained", (unsigned long long)rig->loads);
 	bench_run(&bench, rig);
-	free(rig->chain);
+	bench_chain_free(&rig->chain);
 }
 
 int main(int argc, char **argv)
