@@ -118,6 +118,8 @@ static inline int dma_piece(struct iotlb *iotlb, u64 iova, void *buf, size_t *le
 			iotlb_resolve(iotlb, iova, &at);
 		*len = MIN(MIN(*len, at.run), PIECE_MAX);
 		rc = at_copy(iotlb->sys, &at, buf, *len, which);
+		if (which == IOTLB_WRITE)
+			dma_log_wrote(iotlb->dma, iova, *len);
 		if (unlikely(rc == -EREMOTEIO)) {
 			struct dma_system *sys = iotlb->sys;
 
@@ -227,6 +229,8 @@ static __attribute__((noinline)) int translate_slow(struct device *dev, ioasid_t
 	rc = iotlb_lookup(iotlb, iova, which, &at, NULL);
 	if (!rc)
 		*ret_pa = at.pa;
+	if (!rc && which == IOTLB_WRITE)
+		dma_log_wrote(iotlb->dma, iova, 1);
 	iotlb_leave(iotlb);
 	return rc;
 }
@@ -335,6 +339,7 @@ int iommufd_dma_atomic(struct device *dev, ioasid_t pasid, u64 iova, size_t size
 			dma_fault_set(fault, IOMMU_XLAT_OK, iova, pasid, both);
 			rc = -EIO;
 		}
+		dma_log_wrote(iotlb->dma, iova, size);
 	}
 	iotlb_leave(iotlb);
 	return rc;

@@ -289,15 +289,19 @@ int iommufd_ats_translate(struct device *dev, ioasid_t pasid, u64 iova, unsigned
 
 /* ---- translated requests ---- */
 
-/* The end of what may be accessed from @pa on; false: nothing. */
-static bool grant_covers(struct iommu_dma *dma, u64 pa, unsigned int access, u64 *ret_last)
+/* The end of what may be accessed from @pa on, and which iova that is; false: nothing. */
+static bool grant_covers(struct iommu_dma *dma, u64 pa, unsigned int access, u64 *ret_last,
+			 u64 *ret_iova)
 {
 	struct itree_node *node;
 
 	for (node = itree_first(&dma->grants, pa, pa); node; node = itree_next(node, pa, pa)) {
-		if (access & ~container_of(node, struct dma_grant, node)->prot)
+		const struct dma_grant *grant = container_of(node, struct dma_grant, node);
+
+		if (access & ~grant->prot)
 			continue;
 		*ret_last = node->last;
+		*ret_iova = grant->last - (node->last - pa);
 		return true;
 	}
 	return false;
@@ -327,7 +331,7 @@ static int ats_copy(struct device *dev, u64 pa, u8 *buf, size_t len, unsigned in
 {
 	struct iommu_dma *dma = dev->dma;
 	int rc = 0;
-	u64 last;
+	u64 last, iova;
 
 	if (len && range_last(pa, len, &last)) {
 		dma_fault_set(fault, IOMMU_XLAT_OUT_OF_RANGE, pa, IOMMU_NO_PASID, access);
@@ -343,10 +347,12 @@ static int ats_copy(struct device *dev, u64 pa, u8 *buf, size_t len, unsigned in
 		/* The lock is held until the memory was touched: an invalidation waits for it. */
 		read_lock(&dma->ats_lock);
 		mem = dma->ats_mem;
-		granted = grant_covers(dma, pa, access, &last);
+		granted = grant_covers(dma, pa, access, &last, &iova);
 		if (granted) {
 			n = MIN(len, last - pa + 1);
 			rc = ats_ram_copy(mem, pa, buf, n, access);
+			if (access & IOMMU_WRITE)
+				dma_log_wrote(dma, iova, n);
 		}
 		read_unlock(&dma->ats_lock);
 		if (rc == -EREMOTEIO)

@@ -319,6 +319,9 @@ int iommufd_dma_unmap(struct iommufd_dma_map *dma_map)
 		    mem_phys_write(map->sys->mem, map->bounces[i].pa, map->segs[i].ptr,
 				   map->segs[i].length))
 			rc = -EIO;
+	if (map->writes)
+		dma_log_wrote(map->borrow.dma, map->borrow.first,
+			      map->borrow.last - map->borrow.first + 1);
 	map_free(map);
 	return rc;
 }

@@ -364,8 +364,8 @@ static void iotlb_fill_table(struct iotlb *iotlb, u64 iova, const struct iommu_x
 {
 	struct iotlb_table *t = &iotlb->tables[(iova >> IOTLB_TABLE_SHIFT) % IOTLB_TABLES];
 
-	/* Checked, each access comes to the slow path. */
-	if (!x->table || unlikely(iotlb->sys->check))
+	/* Checked or logged, each access comes to the slow path. */
+	if (!x->table || unlikely(iotlb->sys->check) || unlikely(dma_log_is_on(iotlb->dma)))
 		return;
 	if (unlikely(iotlb->leaf != x->leaf))
 		iotlb_set_leaf(iotlb, x->leaf);

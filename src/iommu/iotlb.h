@@ -219,6 +219,7 @@ struct iommu_domain_dma {
 #define DMA_PAGE_REQUESTS 512 /* page request group indexes of PCI Express: 9 bits */
 
 struct dma_waiter;
+struct dma_log;
 
 /**
  * struct iommu_dma - a device's DMA
@@ -228,6 +229,7 @@ struct dma_waiter;
  * @borrows: how many there are; @all_returned: none, with lock
  * @gone: counts of caches that ended
  * @ats_lock: read: a translated request is served; write: grants come and go
+ * @log: what it writes (dma_log.h), or NULL; @logging: there is one; log_lock is a leaf
  */
 struct iommu_dma {
 	_Atomic u32 refs;
@@ -249,7 +251,22 @@ struct iommu_dma {
 	struct mutex page_lock;
 	pthread_cond_t page_answered;
 	struct dma_waiter *waiters __guarded_by(&page_lock); /* DMA_PAGE_REQUESTS of them; NULL */
+	_Atomic bool logging;
+	struct mutex log_lock;
+	struct dma_log *log __guarded_by(&log_lock);
 };
+
+/** dma_log_wrote() - the device has written [@iova, @iova + @length); also in part, or in vain */
+void dma_log_wrote_slow(struct iommu_dma *dma, u64 iova, u64 length);
+static inline bool dma_log_is_on(const struct iommu_dma *dma)
+{
+	return atomic_load_explicit(&dma->logging, memory_order_acquire);
+}
+static inline void dma_log_wrote(struct iommu_dma *dma, u64 iova, u64 length)
+{
+	if (unlikely(dma_log_is_on(dma)))
+		dma_log_wrote_slow(dma, iova, length);
+}
 
 /** struct dma_at - where a byte is; @run bytes follow it there */
 struct dma_at {

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "iommu/dma_log.h"
 #include "iommu/group.h"
 
 /* ---- a domain's side ---- */
@@ -429,6 +430,7 @@ int iommu_dma_create(struct device *dev)
 	dma->dev = dev;
 	mutex_init(&dma->lock);
 	mutex_init(&dma->page_lock);
+	mutex_init(&dma->log_lock);
 	pthread_cond_init(&dma->all_returned, NULL);
 	pthread_cond_init(&dma->page_answered, NULL);
 	rwlock_init(&dma->ats_lock);
@@ -448,6 +450,7 @@ void dma_put(struct iommu_dma *dma)
 	rwlock_destroy(&dma->ats_lock);
 	pthread_cond_destroy(&dma->page_answered);
 	pthread_cond_destroy(&dma->all_returned);
+	mutex_destroy(&dma->log_lock);
 	mutex_destroy(&dma->page_lock);
 	mutex_destroy(&dma->lock);
 	free(dma);
@@ -461,6 +464,7 @@ void iommu_dma_destroy(struct device *dev)
 
 	if (!dma)
 		return;
+	iommu_dma_log_stop(dev);
 	mutex_lock(&dma->lock);
 	dma_drop(dma, 0, true, true);
 	dma->dev = NULL;

@@ -216,6 +216,12 @@ static int feature_run(struct vfio_device *vdev, u32 flags, u64 arg, size_t len)
 		return low_power_wakeup_feature(vdev, flags, arg, len);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
 		return low_power_exit_feature(vdev, flags, len);
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+		return vfio_dma_log_start_feature(vdev, flags, arg, len);
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
+		return vfio_dma_log_stop_feature(vdev, flags, len);
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+		return vfio_dma_log_report_feature(vdev, flags, arg, len);
 	case VFIO_DEVICE_FEATURE_DMA_BUF:
 		return vfio_export_feature(vdev, flags, arg, len);
 	default:

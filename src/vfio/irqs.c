@@ -4,7 +4,7 @@
  *
  * INTx is a level.  Each delivery masks it; unmasking delivers again while the
  * level is still there.  The level arrives by a callback that takes a leaf lock
- * only, and is asked for as well when the mask goes: whichever says high counts.
+ * only; it tells every change, the last one last, so nobody need ask.
  */
 #include "vfio/irqs.h"
 
@@ -107,11 +107,8 @@ void irqs_raise(struct vfio_irqs *irqs, enum pci_irq kind, u32 vector)
 
 static void intx_set_mask(struct vfio_irqs *irqs, bool masked)
 {
-	bool level = !masked && pci_intx_level(irqs->pdev);
-
 	mutex_lock(&irqs->lock);
 	irqs->masked = masked;
-	irqs->level |= level;
 	intx_deliver(irqs);
 	mutex_unlock(&irqs->lock);
 }

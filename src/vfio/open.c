@@ -144,6 +144,7 @@ void vfio_device_close(struct vfio_device *vdev)
 	device_set_used(vdev, false);
 	vfio_ioeventfds_remove(vdev);
 	vfio_exports_drop(vdev);
+	vfio_dma_log_end(vdev);
 	pci_dev_close(vdev->pdev, &vdev->client);
 	irqs_reset(&vdev->irqs);
 	vfio_mig_reset(vdev);

@@ -33,7 +33,6 @@
 
 struct mem_device;
 struct vfio_container;
-struct vfio_dma_log;
 struct vfio_export;
 struct vfio_mig_file;
 
@@ -166,7 +165,6 @@ struct vfio_device {
 	_Atomic bool was_reset;
 	u8 token[VFIO_UUID_SIZE];
 	struct vfio_migration mig;
-	struct vfio_dma_log *log;
 	_Atomic bool low_power;
 	int wakeup; /* eventfd, or -1 */
 
@@ -286,6 +284,12 @@ int vfio_mig_size_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t l
 int vfio_mig_precopy_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len);
 /** vfio_mig_reset() - RUNNING again, the data file is dead */
 void vfio_mig_reset(struct vfio_device *vdev) __must_hold(&vdev->set->lock);
+
+int vfio_dma_log_start_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len);
+int vfio_dma_log_stop_feature(struct vfio_device *vdev, u32 flags, size_t len);
+int vfio_dma_log_report_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len);
+/** vfio_dma_log_end() - the device is closed */
+void vfio_dma_log_end(struct vfio_device *vdev);
 
 int vfio_export_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len);
 /** vfio_exports_sync() - take buffers back while memory decode is off, let them go when on */
