@@ -92,7 +92,8 @@ void pci_config_write(struct pci_dev *pdev, u32 offset, u32 value, unsigned int 
 		dev_settle(priv);
 	mutex_unlock(&priv->op_lock);
 
-	if (effect.command || effect.flr)
+	/* Leaving D3hot is a reset, too. */
+	if (effect.command || effect.flr || effect.power)
 		irq_settle(priv);
 	client = effect.flr ? client_enter(priv) : NULL;
 	if (client) {

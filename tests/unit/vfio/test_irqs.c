@@ -239,6 +239,38 @@ static void intx_masks_itself_and_fires_again_while_it_is_high(void **state)
 	assert_int_equal(set(NONE | UNMASK, INTX, 1, 0, NULL), -EINVAL);
 }
 
+static u32 find_cap(u8 id)
+{
+	u32 at = rig_config_read(dev, 0x34, 1);
+
+	while (at && rig_config_read(dev, at, 1) != id)
+		at = rig_config_read(dev, at + 1, 1);
+	assert_true(at);
+	return at;
+}
+
+/* A reset takes the level away, and nobody is told of it again: by leaving D3hot as by FLR. */
+static void intx_is_low_after_any_reset(void **state)
+{
+	u32 pm = find_cap(1), exp = find_cap(0x10);
+
+	assert_int_equal(set(FD | TRIG, INTX, 0, 1, ev), 0);
+	for (u32 i = 0; i < 3; i++) {
+		intx(true);
+		assert_int_equal(rig_count(ev[0]), 1);
+		if (i == 0) {
+			rig_config_write(dev, pm + 4, 3, 2);
+			rig_config_write(dev, pm + 4, 0, 2);
+		} else if (i == 1) {
+			rig_config_write(dev, exp + 8, 0x8000, 2);
+		} else {
+			assert_int_equal(rig_ioctl(dev, VFIO_DEVICE_RESET, NULL), 0);
+		}
+		assert_int_equal(set(NONE | UNMASK, INTX, 0, 1, NULL), 0);
+		assert_int_equal(rig_count(ev[0]), 0);
+	}
+}
+
 static void intx_that_is_high_when_it_is_turned_on_fires(void **state)
 {
 	intx(true);
@@ -363,6 +395,7 @@ int main(void)
 		T(the_enable_bit_reads_as_the_mode),
 		T(a_full_blocking_counter_blocks_nobody),
 		T(intx_masks_itself_and_fires_again_while_it_is_high),
+		T(intx_is_low_after_any_reset),
 		T(intx_that_is_high_when_it_is_turned_on_fires),
 		T(the_command_register_disables_intx),
 		T(an_eventfd_unmasks_intx),
