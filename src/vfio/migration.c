@@ -15,6 +15,7 @@
 #define STREAM_MAX   (256UL << 20)
 #define STREAM_MAGIC 0x3167696d6f696675ULL /* "ufiomig1" */
 #define NEVER	     VFIO_DEVICE_STATE_NR
+#define BOUNCE	     4096U
 
 /** struct mig_head - begins a stream; little endian, as the model's part */
 struct mig_head {
@@ -44,27 +45,55 @@ struct vfio_mig_file {
 
 /* ---- the file ---- */
 
-static ssize_t mig_read(struct file *file, u64 ubuf, size_t count)
+/* The next bytes, at most @room, into @buf.  Return: how many; -errno. */
+static ssize_t mig_take(struct vfio_mig_file *mf, u8 *buf, size_t room)
 {
-	struct vfio_mig_file *mf = container_of(file, struct vfio_mig_file, file);
 	ssize_t rc;
 
-	if (!mf->saving)
-		return -EINVAL;
 	mutex_lock(&mf->lock);
-	count = MIN(count, mf->len - mf->pos);
+	room = MIN(room, mf->len - mf->pos);
 	if (mf->dead)
 		rc = -ENODEV;
-	else if (!count && mf->running)
+	else if (!room && mf->running)
 		rc = -ENOMSG;
 	else
-		rc = copy_to_user(ubuf, mf->buf + mf->pos, count);
-	if (!rc) {
-		mf->pos += count;
-		rc = (ssize_t)count;
+		rc = (ssize_t)room;
+	if (rc > 0) {
+		memcpy(buf, mf->buf + mf->pos, room);
+		mf->pos += room;
 	}
 	mutex_unlock(&mf->lock);
 	return rc;
+}
+
+/* Nobody could take them: they are the next ones again, unless more was read meanwhile. */
+static void mig_give_back(struct vfio_mig_file *mf, const u8 *buf, size_t count)
+{
+	mutex_lock(&mf->lock);
+	if (mf->pos >= count && !memcmp(mf->buf + mf->pos - count, buf, count))
+		mf->pos -= count;
+	mutex_unlock(&mf->lock);
+}
+
+/* The program's memory may keep us waiting, so it is touched without the lock, here and below. */
+static ssize_t mig_read(struct file *file, u64 ubuf, size_t count)
+{
+	struct vfio_mig_file *mf = container_of(file, struct vfio_mig_file, file);
+	u8 buf[BOUNCE];
+	size_t done = 0;
+	ssize_t rc = 0;
+
+	if (!mf->saving)
+		return -EINVAL;
+	do {
+		rc = mig_take(mf, buf, MIN(count - done, sizeof(buf)));
+		if (rc > 0 && copy_to_user(ubuf + done, buf, (size_t)rc)) {
+			mig_give_back(mf, buf, (size_t)rc);
+			rc = -EFAULT;
+		}
+		done += rc > 0 ? (size_t)rc : 0;
+	} while (rc > 0 && done < count);
+	return done ? (ssize_t)done : rc;
 }
 
 static int mig_make_room(struct vfio_mig_file *mf, size_t more) __must_hold(&mf->lock)
@@ -89,21 +118,36 @@ static int mig_make_room(struct vfio_mig_file *mf, size_t more) __must_hold(&mf-
 	return 0;
 }
 
+static int mig_append(struct vfio_mig_file *mf, const u8 *buf, size_t count)
+{
+	int rc;
+
+	mutex_lock(&mf->lock);
+	rc = mf->dead ? -ENODEV : mig_make_room(mf, count);
+	if (!rc && count) {
+		memcpy(mf->buf + mf->len, buf, count);
+		mf->len += count;
+	}
+	mutex_unlock(&mf->lock);
+	return rc;
+}
+
 static ssize_t mig_write(struct file *file, u64 ubuf, size_t count)
 {
 	struct vfio_mig_file *mf = container_of(file, struct vfio_mig_file, file);
+	u8 buf[BOUNCE];
+	size_t done = 0;
 	int rc;
 
 	if (mf->saving)
 		return -EINVAL;
-	mutex_lock(&mf->lock);
-	rc = mf->dead ? -ENODEV : mig_make_room(mf, count);
-	if (!rc)
-		rc = copy_from_user(mf->buf + mf->len, ubuf, count);
-	if (!rc)
-		mf->len += count;
-	mutex_unlock(&mf->lock);
-	return rc ? rc : (ssize_t)count;
+	do {
+		size_t part = MIN(count - done, sizeof(buf));
+
+		rc = copy_from_user(buf, ubuf + done, part) ?: mig_append(mf, buf, part);
+		done += rc ? 0 : part;
+	} while (!rc && done < count);
+	return done ? (ssize_t)done : rc;
 }
 
 static long mig_ioctl(struct file *file, unsigned int cmd, u64 arg)

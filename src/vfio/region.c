@@ -62,8 +62,12 @@ static int config_piece(const struct region_op *op, u8 *buf, size_t len)
 /* A write may have reset the function, or turned decode on or off. */
 static void config_written(struct vfio_device *vdev)
 {
-	if (atomic_exchange(&vdev->was_reset, false))
+	if (atomic_exchange(&vdev->was_reset, false)) {
 		vfio_exports_revoke(vdev);
+		mutex_lock(&vdev->set->lock);
+		vfio_mig_reset(vdev);
+		mutex_unlock(&vdev->set->lock);
+	}
 	vfio_exports_sync(vdev);
 }
 

@@ -237,6 +237,49 @@ static void a_running_device_is_copied_in_two_parts(void **state)
 	rig_close(fd);
 }
 
+/* What could be moved is; the rest is an error of the next call. */
+static void a_stream_stops_where_memory_ends(void **state)
+{
+	int fd = rig_device(0, 0), in = -1, out = -1;
+	u8 *mem = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
+	u8 first[8], *edge = mem + PAGE_SIZE;
+	ssize_t len;
+
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	assert_int_equal(set_state(fd, VFIO_DEVICE_STATE_STOP_COPY, &out), 0);
+	assert_int_equal(mprotect(edge, PAGE_SIZE, PROT_NONE), 0);
+	/* Nothing is lost by a read that failed. */
+	assert_int_equal(iommufd_read(rig.proc, out, edge - 4, 8), -EFAULT);
+	assert_int_equal(iommufd_read(rig.proc, out, first, 8), 8);
+	assert_memory_equal(first, "ufiomig1", 8);
+	len = iommufd_read(rig.proc, out, mem, PAGE_SIZE);
+	assert_true(len > 0);
+	assert_int_equal(set_state(fd, VFIO_DEVICE_STATE_RESUMING, &in), 0);
+	assert_int_equal(iommufd_write(rig.proc, in, mem, 2 * PAGE_SIZE), PAGE_SIZE);
+	assert_int_equal(iommufd_write(rig.proc, in, edge, 1), -EFAULT);
+	assert_int_equal(iommufd_write(rig.proc, in, edge, 0), 0);
+	rig_close(fd);
+	assert_int_equal(iommufd_write(rig.proc, in, mem, 1), -ENODEV);
+	munmap(mem, 2 * PAGE_SIZE);
+}
+
+/* By whichever way it is reset, the device runs again. */
+static void a_reset_by_configuration_space_ends_migration(void **state)
+{
+	int fd = rig_device(0, 0), out = -1;
+	u32 at = rig_config_read(fd, 0x34, 1);
+	u8 byte;
+
+	while (rig_config_read(fd, at, 1) != 0x10)
+		at = rig_config_read(fd, at + 1, 1);
+	assert_int_equal(set_state(fd, VFIO_DEVICE_STATE_STOP_COPY, &out), 0);
+	rig_config_write(fd, at + 8, 0x8000, 2);
+	assert_int_equal(get_state(fd), VFIO_DEVICE_STATE_RUNNING);
+	assert_int_equal(iommufd_read(rig.proc, out, &byte, 1), -ENODEV);
+	rig_close(fd);
+}
+
 static void what_is_no_state_is_refused(void **state)
 {
 	int fd = rig_device(0, 0), in = -1;
@@ -422,6 +465,8 @@ int main(void)
 		T(groups_prove_who_owns_a_bus),
 		T(a_device_migrates),
 		T(a_running_device_is_copied_in_two_parts),
+		T(a_stream_stops_where_memory_ends),
+		T(a_reset_by_configuration_space_ends_migration),
 		T(what_is_no_state_is_refused),
 		T(a_bar_is_lent_to_another_device),
 		T(a_sleeping_device_wakes_when_it_is_touched),
