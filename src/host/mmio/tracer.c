@@ -34,7 +34,8 @@
 #define TICK_NS 2000000
 #define TRACEE_BUCKETS 64
 #define TRACE_OPTIONS                                                                              \
-	(PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC)
+	(PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |     \
+	 PTRACE_O_TRACEEXIT)
 
 /** struct tracee - a thread we trace; the tracer's thread only */
 struct tracee {
@@ -245,6 +246,16 @@ static void saw_exec(struct tracer *tracer, pid_t tid)
 	ptrace(PTRACE_DETACH, tid, NULL, NULL);
 }
 
+/*
+ * On its way out.  One that dies traced is its parent's only after we have waited for it,
+ * though its pidfd is readable, and SIGCHLD sent, before; so it dies untraced.
+ */
+static void saw_exit(struct tracer *tracer, pid_t tid)
+{
+	tracee_remove(tracer, tid);
+	ptrace(PTRACE_DETACH, tid, NULL, NULL);
+}
+
 static bool is_stop_signal(int sig)
 {
 	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
@@ -331,6 +342,9 @@ static void saw(struct tracer *tracer, pid_t tid, int status)
 		break;
 	case PTRACE_EVENT_EXEC:
 		saw_exec(tracer, tid);
+		break;
+	case PTRACE_EVENT_EXIT:
+		saw_exit(tracer, tid);
 		break;
 	case PTRACE_EVENT_STOP:
 		saw_stop(tracer, tid, status);
