@@ -26,11 +26,15 @@
 #define RAMFS_MAGIC 0x858458f6
 #endif
 
-/* Mappings that are no memory of a program, whatever their permissions say. */
+/*
+ * Mappings that are no memory of a program, whatever their permissions say.  The last is the
+ * object behind a descriptor of ours (host/fdtable.c), which nobody but a program may close.
+ */
 static bool name_is_refused(const char *name)
 {
 	static const char *const refused[] = {
 		"[vvar", "[vsyscall]", "[uprobes]", "anon_inode:", "/dmabuf:", "/secretmem",
+		"/memfd:uiommufd (deleted)",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
