@@ -266,12 +266,23 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 	}
 }
 
+/*
+ * A process that ends lets go of the filter before it closes its files.  All come to be our
+ * children, and one that can be buried has closed them.
+ */
+static void supervisor_bury(void)
+{
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+}
+
 static void supervisor_end(struct supervisor *sup)
 {
 	struct host *host = &sup->host;
 
 	serve_stop(host);
 	tracer_destroy(host->tracer);
+	supervisor_bury();
 	fdtable_drain(host);
 	while (atomic_load(&host->stores))
 		attr_stores_wait(host);
