@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -27,9 +28,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "core/ctx.h"
 #include "core/system.h"
 #include "core/tree.h"
 #include "host/host.h"
+#include "iommufd/mock.h"
+#include "iommufd/uapi/iommufd.h"
+#include "iommufd/uapi/iommufd_test.h"
 #include "mem/device_mem.h"
 #include "mem/task.h"
 #include "pci/pci.h"
@@ -47,6 +52,8 @@
 
 static struct iommufd_system *machine;
 static _Atomic int stored;
+static _Atomic int opened;
+static _Atomic int *left_open; /* as main() sees it: what was, when the machine ended */
 
 struct dev {
 	struct file file;
@@ -177,6 +184,7 @@ static void dev_release(struct file *file)
 		mem_device_free(dev->memory);
 	}
 	free(dev);
+	opened--;
 }
 
 static const struct file_ops dev_ops = {
@@ -202,7 +210,18 @@ static int dev_open(struct tree_entry *entry, int open_flags, struct file **ret_
 	memcpy(dev->regs, "registers", 9);
 	file_init(&dev->file, &dev_ops, machine, open_flags);
 	*ret_file = &dev->file;
+	opened++;
 	return 0;
+}
+
+static int iommu_open(struct tree_entry *entry, int open_flags, struct file **ret_file)
+{
+	struct iommufd_ctx *ctx;
+	int rc = ctx_open(machine, 0, open_flags, &ctx);
+
+	if (!rc)
+		*ret_file = &ctx->file;
+	return rc;
 }
 
 static ssize_t vendor_show(struct tree_entry *entry, char *buf)
@@ -241,6 +260,8 @@ static struct tree_entry names[] = {
 	  .open = dev_open },
 	{ .path = "/dev/machine/calls", .kind = TREE_NODE, .mode = 0600, .major = 511, .minor = 1,
 	  .open = dev_open },
+	{ .path = "/dev/iommu", .kind = TREE_NODE, .mode = 0600, .major = 10, .minor = 126,
+	  .open = iommu_open },
 	{ .path = "/dev/vfio/devices/vfio0", .kind = TREE_NODE, .mode = 0600, .major = 509, .minor = 0,
 	  .open = dev_open },
 	{ .path = "/dev/char/511:0", .kind = TREE_LINK, .target = "../machine/memory" },
@@ -272,9 +293,11 @@ static struct tree_entry plugged[] = {
 
 static int machine_start(void *data, struct iommufd_system **ret_system)
 {
-	struct iommufd_system_opts opts = { .size = sizeof(opts) };
+	struct iommufd_system_opts opts = { .size = sizeof(opts), .selftest = true };
 	int rc = iommufd_system_create(&opts, &machine);
 
+	if (!rc)
+		rc = iommufd_mock_init(machine);
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(names); i++)
 		rc = tree_add(&machine->tree, &names[i]);
 	*ret_system = machine;
@@ -283,6 +306,7 @@ static int machine_start(void *data, struct iommufd_system **ret_system)
 
 static void machine_stop(void *data)
 {
+	*left_open = opened;
 	for (size_t i = 0; i < ARRAY_SIZE(plugged); i++)
 		tree_remove(&machine->tree, &plugged[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -643,6 +667,51 @@ static void threads_and_children_are_seen(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 }
 
+/* Who waits for a pidfd, and then does not wait for the child, as a test harness of the kernel's does. */
+static void a_child_that_has_ended_is_its_parents_at_once(void)
+{
+	for (int i = 0; i < 50; i++) {
+		struct pollfd pfd = { .events = POLLIN };
+		pid_t pid = fork();
+		int status;
+
+		if (!pid)
+			_exit(regs[0] == 'r' ? 7 : 1);
+		pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		CHECK(pfd.fd >= 0 && poll(&pfd, 1, 20000) == 1);
+		CHECK(waitpid(pid, &status, WNOHANG) == pid && WIFEXITED(status) &&
+		      WEXITSTATUS(status) == 7);
+		close(pfd.fd);
+	}
+}
+
+static void registers_for_dma(int fd, void *va)
+{
+	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+	struct iommu_test_cmd dev = { .size = sizeof(dev), .op = IOMMU_TEST_OP_MOCK_DOMAIN };
+	struct iommu_ioas_map map = { .size = sizeof(map),
+				      .flags = IOMMU_IOAS_MAP_READABLE,
+				      .user_va = (uintptr_t)va,
+				      .length = 4096 };
+
+	CHECK(ioctl(fd, IOMMU_IOAS_ALLOC, &ioas) == 0);
+	map.ioas_id = dev.id = ioas.out_ioas_id;
+	CHECK(ioctl(fd, IOMMU_TEST_CMD, &dev) == 0);
+	errno = 0;
+	CHECK(ioctl(fd, IOMMU_IOAS_MAP, &map) == -1 && errno == EFAULT);
+}
+
+/* Their descriptor must not be taken for closed after somebody has looked at what is mapped. */
+static void they_are_no_memory_for_dma(void)
+{
+	int fd = open("/dev/iommu", O_RDWR);
+
+	CHECK(fd >= 0);
+	registers_for_dma(fd, (void *)regs);
+	CHECK(ioctl(calls, CMD_MAPS) == 1 && regs[0] == 'r');
+	close(fd);
+}
+
 static void signals_arrive_as_ever(void)
 {
 	struct itimerval every = { { 0, 2000 }, { 0, 2000 } }, never = { 0 };
@@ -712,11 +781,23 @@ static void registers_can_be_calls(void)
 	every_size_is_one_access();
 	what_cannot_be_done_is_the_programs_signal();
 	threads_and_children_are_seen();
+	a_child_that_has_ended_is_its_parents_at_once();
+	they_are_no_memory_for_dma();
 	signals_arrive_as_ever();
 	CHECK(ioctl(calls, CMD_MAPS) == 1);
 	munmap((void *)regs, BAR_SIZE);
 	CHECK(ioctl(calls, CMD_MAPS) == 0);
 	close(calls);
+}
+
+/* The machine goes when all are dead, and their files before it; main() looks. */
+static void what_dies_slowly_has_its_files_closed(void)
+{
+	const size_t much = 256 << 20;
+	void *va = mmap(NULL, much, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(va != MAP_FAILED);
+	memset(va, 1, much);
 }
 
 static double now_us(void)
@@ -776,6 +857,7 @@ static int program(void)
 	regions_are_read_and_written_at_any_descriptor();
 	memory_at_an_offset_of_a_region_is_mapped();
 	registers_can_be_calls();
+	what_dies_slowly_has_its_files_closed();
 	return 0;
 }
 
@@ -804,6 +886,14 @@ int main(int argc, char **argv)
 	if (len < 0)
 		return 1;
 	self[len] = 0;
+	left_open = mmap(NULL, sizeof(*left_open), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (left_open == MAP_FAILED)
+		return 1;
 	status = host_run(&opts, args);
+	if (*left_open)
+		fprintf(stderr, "%d files were open when the machine ended\n", *left_open);
+	if (*left_open && !status)
+		return 1;
 	return status == 125 ? 77 : status;
 }
