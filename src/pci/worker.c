@@ -3,8 +3,13 @@
  * The thread of an open function.  Without mapped registers it sleeps until it is
  * kicked.  In poll mode it has to look: for a while at full speed after there was
  * something to do, then between sleeps that become longer.
+ *
+ * A program that waits for us by looking, too, gets nowhere while we look on the processor it is
+ * on, and the scheduler may leave both there.  What is found after sleeps only, time and again,
+ * is a sign of that: then we go to another processor.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -19,6 +24,20 @@
 #define SPIN_NS	     50000ULL /* after the last thing there was to do */
 #define SLEEP_MIN_NS 20000ULL
 #define SLEEP_MAX_NS 1000000ULL
+#define LATE_MIN     4U /* finds after sleeps, until we go; doubled each time that did not help */
+#define LATE_MAX     1024U
+
+/**
+ * struct worker_pace - of a thread in poll mode
+ * @last: when there was something to do; @sleep_ns: the next sleep
+ * @looked, @slept: since then without finding any
+ * @late: finds in a row that came after a sleep; @go_at: so many, and we go elsewhere
+ */
+struct worker_pace {
+	u64 last, sleep_ns;
+	bool looked, slept;
+	u32 late, go_at;
+};
 
 static u64 now_ns(void)
 {
@@ -74,28 +93,56 @@ static void worker_park(struct pci_worker *worker)
 	mutex_unlock(&worker->lock);
 }
 
-/* There was nothing to do.  How long to sleep the next time. */
-static u64 worker_idle(struct pci_worker *worker, bool polls, u64 last, u64 sleep_ns)
+/* To a processor that is not this one, of those we may be on. */
+static void worker_move(void)
 {
-	if (!polls) {
-		worker_sleep(worker, 0);
-		return 0;
+	cpu_set_t all, others;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || sched_getaffinity(0, sizeof(all), &all))
+		return;
+	others = all;
+	CPU_CLR(cpu, &others);
+	if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof(others), &others))
+		sched_setaffinity(0, sizeof(all), &all);
+}
+
+/* There was something to do. */
+static void pace_found(struct worker_pace *pace)
+{
+	if (pace->slept && ++pace->late >= pace->go_at) {
+		worker_move();
+		pace->late = 0;
+		pace->go_at = MIN(2 * pace->go_at, LATE_MAX);
+	} else if (pace->looked && !pace->slept) {
+		pace->late = 0;
+		pace->go_at = LATE_MIN;
 	}
-	if (now_ns() - last < SPIN_NS) {
+	pace->looked = pace->slept = false;
+	pace->last = now_ns();
+}
+
+/* There was nothing to do. */
+static void pace_idle(struct pci_worker *worker, struct worker_pace *pace)
+{
+	if (now_ns() - pace->last < SPIN_NS) {
 		relax();
-		return SLEEP_MIN_NS;
+		pace->looked = true;
+		pace->sleep_ns = SLEEP_MIN_NS;
+		return;
 	}
-	worker_sleep(worker, sleep_ns);
-	return MIN(2 * sleep_ns, SLEEP_MAX_NS);
+	worker_sleep(worker, pace->sleep_ns);
+	pace->slept = true;
+	pace->sleep_ns = MIN(2 * pace->sleep_ns, SLEEP_MAX_NS);
 }
 
 static void *worker_main(void *data)
 {
 	struct pci_dev *pdev = data;
 	struct pci_worker *worker = &pdev->priv->worker;
-	bool polls = pdev->access == PCI_ACCESS_POLL;
-	u64 last = 0, sleep_ns = SLEEP_MIN_NS;
-	struct task task = { .kthread = true };
+	struct worker_pace pace = {.sleep_ns = SLEEP_MIN_NS, .go_at = LATE_MIN};
+	bool polls = pdev->access == PCI_ACCESS_POLL && pdev->ops->work;
+	struct task task = {.kthread = true};
 	u32 state;
 
 	task_enter(&task);
@@ -110,17 +157,20 @@ static void *worker_main(void *data)
 		}
 		if (state & WORKER_PAUSE) {
 			worker_park(worker);
-			last = now_ns();
-			sleep_ns = SLEEP_MIN_NS;
+			pace.last = now_ns();
 			continue;
 		}
 		if (pdev->ops->work && pdev->ops->work(pdev)) {
-			last = polls ? now_ns() : 0;
+			if (polls)
+				pace_found(&pace);
 			continue;
 		}
 		if (state & WORKER_KICK && polls)
-			last = now_ns();
-		sleep_ns = worker_idle(worker, polls && pdev->ops->work, last, sleep_ns);
+			pace.last = now_ns();
+		if (polls)
+			pace_idle(worker, &pace);
+		else
+			worker_sleep(worker, 0);
 	}
 }
 
