@@ -173,9 +173,11 @@ void trace_begin(struct call *call, struct trace_state *state)
 	state->started = t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static const struct trace_cmd *find_cmd(u32 number, const struct trace_state *state)
+static const struct trace_cmd *find_cmd(struct call *call, const struct trace_state *state)
 {
+	u32 number = (u32)call->req->data.args[1];
 	const struct trace_cmd *cmd = NULL;
+	struct host_file *hf;
 	u32 op;
 
 	if (number == IOMMU_TEST_CMD && state->len >= 8) {
@@ -184,14 +186,21 @@ static const struct trace_cmd *find_cmd(u32 number, const struct trace_state *st
 	}
 	if (!cmd)
 		cmd = trace_cmd_iommufd(number);
-	return cmd ?: trace_cmd_vfio(number);
+	if (cmd)
+		return cmd;
+	if (call_file(call, (int)call->req->data.args[0], &hf))
+		hf = NULL;
+	cmd = trace_cmd_vfio(number, hf ? hf->file->ops->name : NULL);
+	if (hf)
+		host_file_put(hf);
+	return cmd;
 }
 
 static void add_ioctl(struct trace_line *line, struct call *call, const struct trace_state *state)
 {
 	u32 number = (u32)call->req->data.args[1];
 	u64 arg = call->req->data.args[2];
-	const struct trace_cmd *cmd = find_cmd(number, state);
+	const struct trace_cmd *cmd = find_cmd(call, state);
 	u8 after[TRACE_STRUCT_MAX];
 	u32 len, size;
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the commands of VFIO's containers read in a trace.
+ * How the commands of VFIO's containers, groups and devices read in a trace.
  */
+#include <string.h>
+
 #include <iommufd/uapi/vfio.h>
 
 #include "host/trace.h"
@@ -70,6 +72,34 @@ static const struct trace_name group_flags[] = {
 static const struct trace_name bind_flags[] = { TRACE_NAME(VFIO_DEVICE_BIND_FLAG_, TOKEN), { 0 } };
 static const struct trace_name attach_flags[] = { TRACE_NAME(VFIO_DEVICE_ATTACH_, PASID), { 0 } };
 
+static const struct trace_name hot_reset_flags[] = {
+	TRACE_NAME(VFIO_PCI_HOT_RESET_FLAG_, DEV_ID),
+	TRACE_NAME(VFIO_PCI_HOT_RESET_FLAG_, DEV_ID_OWNED),
+	{ 0 },
+};
+static const struct trace_name features[] = {
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, PCI_VF_TOKEN),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, MIGRATION),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, MIG_DEVICE_STATE),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, LOW_POWER_ENTRY),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, LOW_POWER_ENTRY_WITH_WAKEUP),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, LOW_POWER_EXIT),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, DMA_LOGGING_START),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, DMA_LOGGING_STOP),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, DMA_LOGGING_REPORT),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, MIG_DATA_SIZE),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, BUS_MASTER),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, DMA_BUF),
+	TRACE_NAME(VFIO_DEVICE_FEATURE_, MIG_PRECOPY_INFOv2),
+	{ 0 },
+};
+static const struct trace_name feature_flags[] = {
+	{ VFIO_DEVICE_FEATURE_GET >> 16, "GET" },
+	{ VFIO_DEVICE_FEATURE_SET >> 16, "SET" },
+	{ VFIO_DEVICE_FEATURE_PROBE >> 16, "PROBE" },
+	{ 0 },
+};
+
 #define DEC(m) TRACE_FIELD(T, m, TRACE_DEC, NULL)
 #define HEX(m) TRACE_FIELD(T, m, TRACE_HEX, NULL)
 #define FLAGS(m, n) TRACE_FIELD(T, m, TRACE_FLAGS, n)
@@ -94,7 +124,6 @@ static const struct trace_field unmap_dma[] = { DEC(argsz), FLAGS(flags, unmap_f
 static const struct trace_field dirty_pages[] = { DEC(argsz), FLAGS(flags, dirty_flags) };
 #undef T
 
-/* The numbers that containers and devices share are read as the container's: see cmds. */
 #define T struct vfio_group_status
 static const struct trace_field group_status[] = { DEC(argsz), FLAGS(flags, group_flags) };
 #undef T
@@ -131,6 +160,19 @@ static const struct trace_field attach[] = { DEC(argsz), FLAGS(flags, attach_fla
 #define T struct vfio_device_detach_iommufd_pt
 static const struct trace_field detach[] = { DEC(argsz), FLAGS(flags, attach_flags), DEC(pasid) };
 #undef T
+#define T struct vfio_pci_hot_reset_info
+static const struct trace_field hot_reset_info[] = { DEC(argsz), FLAGS(flags, hot_reset_flags),
+						     DEC(count) };
+#undef T
+#define T struct vfio_pci_hot_reset
+static const struct trace_field hot_reset[] = { DEC(argsz), HEX(flags), DEC(count) };
+#undef T
+/* The low half of the flags is a number. */
+static const struct trace_field feature[] = {
+	{ .name = "argsz", .offset = 0, .size = 4, .kind = TRACE_DEC },
+	{ .name = "feature", .offset = 4, .size = 2, .kind = TRACE_ENUM, .names = features },
+	{ .name = "flags", .offset = 6, .size = 2, .kind = TRACE_FLAGS, .names = feature_flags },
+};
 #define T struct vfio_precopy_info
 static const struct trace_field precopy[] = { DEC(argsz), HEX(flags), DEC(initial_bytes),
 					      DEC(dirty_bytes) };
@@ -165,18 +207,35 @@ static const struct trace_cmd cmds[] = {
 	CMD(VFIO_DEVICE_GET_IRQ_INFO, struct vfio_irq_info, irq_info),
 	CMD(VFIO_DEVICE_SET_IRQS, struct vfio_irq_set, set_irqs),
 	{ .cmd = VFIO_DEVICE_RESET, .name = "VFIO_DEVICE_RESET" },
-	CMD(VFIO_DEVICE_IOEVENTFD, struct vfio_device_ioeventfd, ioeventfd),
 	CMD(VFIO_DEVICE_BIND_IOMMUFD, struct vfio_device_bind_iommufd, bind),
 	CMD(VFIO_DEVICE_ATTACH_IOMMUFD_PT, struct vfio_device_attach_iommufd_pt, attach),
 	CMD(VFIO_DEVICE_DETACH_IOMMUFD_PT, struct vfio_device_detach_iommufd_pt, detach),
 	CMD(VFIO_MIG_GET_PRECOPY_INFO, struct vfio_precopy_info, precopy),
 };
 
-const struct trace_cmd *trace_cmd_vfio(u32 cmd)
+/* What a device does when told these numbers, which a container has other names for. */
+static const struct trace_cmd device_cmds[] = {
+	CMD(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, struct vfio_pci_hot_reset_info, hot_reset_info),
+	CMD(VFIO_DEVICE_PCI_HOT_RESET, struct vfio_pci_hot_reset, hot_reset),
+	{ .cmd = VFIO_DEVICE_QUERY_GFX_PLANE, .name = "VFIO_DEVICE_QUERY_GFX_PLANE" },
+	CMD(VFIO_DEVICE_IOEVENTFD, struct vfio_device_ioeventfd, ioeventfd),
+	CMD(VFIO_DEVICE_FEATURE, struct vfio_device_feature, feature),
+};
+
+static const struct trace_cmd *cmd_in(const struct trace_cmd *table, size_t n, u32 cmd)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
-		if (cmds[i].cmd == cmd)
-			return &cmds[i];
+	for (size_t i = 0; i < n; i++) {
+		if (table[i].cmd == cmd)
+			return &table[i];
 	}
 	return NULL;
+}
+
+const struct trace_cmd *trace_cmd_vfio(u32 cmd, const char *file)
+{
+	const struct trace_cmd *found = NULL;
+
+	if (file && (strstr(file, "vfio-device") || strstr(file, "/vfio/devices/")))
+		found = cmd_in(device_cmds, ARRAY_SIZE(device_cmds), cmd);
+	return found ? found : cmd_in(cmds, ARRAY_SIZE(cmds), cmd);
 }

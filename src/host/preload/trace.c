@@ -105,9 +105,10 @@ static void add_struct(struct trace_line *line, const struct trace_cmd *cmd,
 	add(line, *sep == '{' ? "{}" : "}");
 }
 
-static const struct trace_cmd *cmd_find(u32 number, u64 arg)
+static const struct trace_cmd *cmd_find(struct iommufd_process *proc, int fd, u32 number, u64 arg)
 {
 	const struct trace_cmd *cmd = NULL;
+	struct file *file;
 	u32 op;
 
 	if (number == IOMMU_TEST_CMD &&
@@ -115,7 +116,12 @@ static const struct trace_cmd *cmd_find(u32 number, u64 arg)
 		cmd = trace_cmd_test(op);
 	if (!cmd)
 		cmd = trace_cmd_iommufd(number);
-	return cmd ? cmd : trace_cmd_vfio(number);
+	if (cmd)
+		return cmd;
+	file = fdmap_get(&proc->fds, fd);
+	cmd = trace_cmd_vfio(number, file ? file->ops->name : NULL);
+	file_put(file);
+	return cmd;
 }
 
 /* All these structs begin with the number of bytes that the program knows. */
@@ -152,7 +158,7 @@ static double now_us(void)
 
 long trace_ioctl(struct iommufd_process *proc, int fd, unsigned int number, void *arg)
 {
-	const struct trace_cmd *cmd = cmd_find(number, (uintptr_t)arg);
+	const struct trace_cmd *cmd = cmd_find(proc, fd, number, (uintptr_t)arg);
 	struct trace_arg before, after;
 	struct trace_line line = { .len = 0 };
 	double started;

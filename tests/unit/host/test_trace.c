@@ -71,11 +71,37 @@ static void container_commands_have_rows(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
-		assert_non_null(trace_cmd_vfio(cmds[i]));
-		assert_fields_are_sound(trace_cmd_vfio(cmds[i]));
+		assert_non_null(trace_cmd_vfio(cmds[i], NULL));
+		assert_fields_are_sound(trace_cmd_vfio(cmds[i], NULL));
 	}
-	assert_null(trace_cmd_vfio(0x3bff));
+	assert_null(trace_cmd_vfio(0x3bff, NULL));
 	assert_null(trace_cmd_iommufd(0x3bff));
+}
+
+static void a_number_means_what_its_file_says(void **state)
+{
+	static const char *const devices[] = {"anon_inode:[vfio-device]", "/dev/vfio/devices/vfio"};
+	static const struct {
+		u32 cmd;
+		const char *device, *container;
+	} shared[] = {
+		{VFIO_DEVICE_FEATURE, "VFIO_DEVICE_FEATURE", "VFIO_IOMMU_DIRTY_PAGES"},
+		{VFIO_DEVICE_IOEVENTFD, "VFIO_DEVICE_IOEVENTFD", "VFIO_IOMMU_DISABLE"},
+		{VFIO_DEVICE_PCI_HOT_RESET, "VFIO_DEVICE_PCI_HOT_RESET", "VFIO_IOMMU_MAP_DMA"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
+		assert_string_equal(trace_cmd_vfio(shared[i].cmd, "/dev/vfio/vfio")->name,
+				    shared[i].container);
+		for (size_t n = 0; n < ARRAY_SIZE(devices); n++) {
+			const struct trace_cmd *cmd = trace_cmd_vfio(shared[i].cmd, devices[n]);
+
+			assert_string_equal(cmd->name, shared[i].device);
+			assert_fields_are_sound(cmd);
+		}
+	}
+	assert_string_equal(trace_cmd_vfio(VFIO_DEVICE_RESET, devices[0])->name,
+			    "VFIO_DEVICE_RESET");
 }
 
 int main(void)
@@ -84,6 +110,7 @@ int main(void)
 		cmocka_unit_test(every_command_of_the_table_has_a_row_of_its_size),
 		cmocka_unit_test(every_test_operation_has_a_row),
 		cmocka_unit_test(container_commands_have_rows),
+		cmocka_unit_test(a_number_means_what_its_file_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
