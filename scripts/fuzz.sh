@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#targets[@]} -gt 0 ] || targets=(ioctl raw fd mmap dirty vfio nvme dsa pci machine control)
+[ ${#targets[@]} -gt 0 ] || targets=(ioctl raw fd mmap dirty vfio nvme dsa pci machine control mmio_decode)
 [ -z "${UIOMMUFD_LONG:-}" ] || seconds=$((seconds * 60))
 
 # configure OPTION...: in $build
@@ -52,7 +52,7 @@ make_seeds() {
 	configure -Dchecks=true >/dev/null || return 1
 	for target in "${targets[@]}"; do
 		# These are text, written by hand, or bytes whose meaning stays.
-		[[ ! $target =~ ^(machine|control|dsa|pci)$ ]] || continue
+		[[ ! $target =~ ^(machine|control|dsa|pci|mmio_decode)$ ]] || continue
 		mkdir -p "fuzz/corpus/$target"
 		if [ "$target" = raw ]; then
 			ninja -C "$build" fuzz/raw_seeds >/dev/null || return 1
