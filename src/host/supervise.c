@@ -240,6 +240,7 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 		[POLL_SIGNAL] = { .fd = sigfd, .events = POLLIN },
 		[POLL_TRACER] = { .fd = tracer_event_fd(host->tracer), .events = POLLIN },
 	};
+	struct pollfd listener = pfds[POLL_LISTENER];
 	struct signalfd_siginfo info;
 
 	for (;;) {
@@ -247,6 +248,9 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 		pfds[POLL_EXEC] = (struct pollfd){ .fd = sup->program_end, .events = POLLIN };
 		if (poll(pfds, POLL_COUNT, -1) < 0)
 			continue;
+		/* Hung up, and for good: the last one ends, which its parent is still to hear of. */
+		if (pfds[POLL_LISTENER].revents)
+			pfds[POLL_LISTENER].fd = -1;
 		if (pfds[POLL_EXEC].revents)
 			supervisor_exec_result(sup, argv);
 		while (pfds[POLL_SIGNAL].revents && read(sigfd, &info, sizeof(info)) == sizeof(info))
@@ -260,7 +264,7 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 		if (sup->alive)
 			continue;
 		/* With nobody left the status goes out when everything is released. */
-		if (poll(&pfds[POLL_LISTENER], 1, 0) == 1)
+		if (poll(&listener, 1, 0) == 1)
 			return;
 		supervisor_tell(sup);
 	}
