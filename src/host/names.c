@@ -271,7 +271,8 @@ static void names_insert(struct names *names, struct host_name *name)
 	mutex_lock(&names->lock);
 	cds_list_add(&name->by_path, names_path_bucket(names, name->path, strlen(name->path)));
 	/* Only these are asked for by their last component. */
-	if (name->served || (name->kind == TREE_LINK && !strncmp(name->path, "/dev/", 5)))
+	if (name->kind == TREE_NODE || name->kind == TREE_ATTR ||
+	    (name->kind == TREE_LINK && !strncmp(name->path, "/dev/", 5)))
 		cds_list_add(&name->by_last, names_last_bucket(names, name->last));
 	else
 		CDS_INIT_LIST_HEAD(&name->by_last);

@@ -108,8 +108,17 @@ static long open_node(struct call *call, struct host_name *name, int flags)
 	return open_file_send(call, file, name, flags);
 }
 
+/* Root may write any file of a cover, but not what sysfs says can only be read. */
+static bool attr_refuses(const struct host_name *name, int flags)
+{
+	return name->kind == TREE_ATTR && !(name->mode & 0222) && !(flags & O_PATH) &&
+	       ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC);
+}
+
 static long open_name(struct call *call, struct host_name *name, int flags)
 {
+	if (attr_refuses(name, flags))
+		return -EACCES;
 	if (name->kind == TREE_NODE)
 		return open_node(call, name, flags);
 	if (name->kind == TREE_ATTR && (name->served || !name->ino))

@@ -365,6 +365,10 @@ static void files_of_sysfs_are_read(void)
 	CHECK(!lstat("/sys/bus/pci/devices/0000:00:05.0", &st) && S_ISLNK(st.st_mode));
 	CHECK(!stat(PCI_DEV "/config", &st) && st.st_size == 256 && S_ISREG(st.st_mode));
 	CHECK(open(PCI_DEV "/vendor", O_WRONLY | O_DIRECTORY) == -1);
+	/* Not even root writes what can only be read, nor cuts it off. */
+	CHECK(open(PCI_DEV "/vendor", O_WRONLY) == -1 && errno == EACCES);
+	CHECK(open(PCI_DEV "/vendor", O_RDONLY | O_TRUNC) == -1 && errno == EACCES);
+	CHECK(reads(PCI_DEV "/vendor", "0x8086\n"));
 	CHECK(!access("/sys/devices/system/cpu", F_OK));
 }
 
