@@ -144,17 +144,41 @@ static void tracee_remove(struct tracer *tracer, pid_t tid)
 	free(tracee);
 }
 
+/* Why a thread cannot be seized: 0 it is ours already and will stop, -ESRCH it has ended, -EPERM. */
+static int why_refused(pid_t tid)
+{
+	char path[32], line[128], state = 'X';
+	pid_t other = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return -ESRCH;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "State: %c", &state) != 1)
+			sscanf(line, "TracerPid: %d", &other);
+	}
+	fclose(f);
+	if (state == 'Z' || state == 'X')
+		return -ESRCH;
+	return other == gettid() ? 0 : -EPERM;
+}
+
 static int seize(struct tracer *tracer, pid_t tid)
 {
 	int rc;
 
 	if (tracee_find(tracer, tid))
 		return 0;
-	if (ptrace(PTRACE_SEIZE, tid, NULL, TRACE_OPTIONS))
-		return -errno;
 	rc = tracee_add(tracer, tid);
-	/* One we cannot remember is met as a new one at its first stop. */
-	return rc ? rc : 1;
+	if (rc)
+		return rc;
+	if (!ptrace(PTRACE_SEIZE, tid, NULL, TRACE_OPTIONS))
+		return 1;
+	rc = errno == EPERM ? why_refused(tid) : -errno;
+	tracee_remove(tracer, tid);
+	return rc;
 }
 
 /* Before the main thread asks about it again: it would be told what is ours. */
@@ -228,10 +252,9 @@ static void saw_clone(struct tracer *tracer, pid_t tid)
 {
 	unsigned long child = 0;
 
-	if (!ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) && child) {
-		tracee_add(tracer, (pid_t)child);
+	/* It is met at its first stop, which may have been already, and its end as well. */
+	if (!ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) && child)
 		pins_inherit(&tracer->pins, tid, (pid_t)child);
-	}
 	go_on(tid, 0);
 }
 
@@ -327,10 +350,12 @@ static void saw(struct tracer *tracer, pid_t tid, int status)
 			tell_main(tracer, status);
 		return;
 	}
-	if (!tracee) {
-		tracee_add(tracer, tid);
-		tracee = tracee_find(tracer, tid);
+	if (!tracee && tracee_add(tracer, tid)) {
+		/* It goes on, and its faults are its own. */
+		ptrace(PTRACE_DETACH, tid, NULL, NULL);
+		return;
 	}
+	tracee = tracee_find(tracer, tid);
 	switch (event) {
 	case 0:
 		saw_signal(tracer, tracee, WSTOPSIG(status));
