@@ -35,6 +35,17 @@ int notify_recv(struct host *host, struct seccomp_notif *req)
 	}
 }
 
+/* What interrupts us (a debugger, a tracer of our own) is no matter of the caller's. */
+static int notify_ioctl(struct host *host, unsigned long cmd, void *arg)
+{
+	int rc;
+
+	do
+		rc = ioctl(host->listener, cmd, arg);
+	while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
 /* -ENOENT: the caller is gone. */
 int notify_send(struct host *host, u64 id, long result)
 {
@@ -46,12 +57,12 @@ int notify_send(struct host *host, u64 id, long result)
 		resp.error = (s32)result;
 	else
 		resp.val = result;
-	return ioctl(host->listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) ? -errno : 0;
+	return notify_ioctl(host, SECCOMP_IOCTL_NOTIF_SEND, &resp) ? -errno : 0;
 }
 
 bool notify_valid(struct host *host, u64 id)
 {
-	return ioctl(host->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	return notify_ioctl(host, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags, bool send)
@@ -69,8 +80,6 @@ int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags
 	}
 	if (send)
 		add.flags |= SECCOMP_ADDFD_FLAG_SEND;
-	do
-		rc = ioctl(host->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-	while (rc < 0 && errno == EINTR);
+	rc = notify_ioctl(host, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	return rc < 0 ? -errno : rc;
 }
