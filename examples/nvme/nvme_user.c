@@ -198,25 +198,25 @@ static void map_registers(struct nvme_user *nvme)
 		err(1, "mapping the registers");
 }
 
-static void connect_interrupt(struct nvme_user *nvme)
+static int connect_interrupt(struct nvme_user *nvme, uint32_t index, uint32_t vector)
 {
 	struct {
 		struct vfio_irq_set head;
-		int32_t fds[2];
+		int32_t fd;
 	} set = {
-		.head = {.argsz = sizeof(set.head) + sizeof(set.fds),
+		.head = {.argsz = sizeof(set.head) + sizeof(set.fd),
 			 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			 .index = VFIO_PCI_MSIX_IRQ_INDEX,
-			 .count = 2},
+			 .index = index,
+			 .start = vector,
+			 .count = 1},
+		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	};
 
-	nvme->irq = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (nvme->irq < 0)
+	if (set.fd < 0)
 		err(1, "eventfd");
-	set.fds[0] = -1;
-	set.fds[1] = nvme->irq;
 	if (ioctl(nvme->device, VFIO_DEVICE_SET_IRQS, &set))
 		err(1, "SET_IRQS");
+	return set.fd;
 }
 
 static void wait_ready(struct nvme_user *nvme, uint32_t ready)
@@ -309,7 +309,8 @@ void nvme_user_open(struct nvme_user *nvme, const char *bdf, size_t buffers)
 	bind_device(nvme);
 	share_arena(nvme, buffers);
 	map_registers(nvme);
-	connect_interrupt(nvme);
+	nvme->irq = connect_interrupt(nvme, VFIO_PCI_MSIX_IRQ_INDEX, 1);
+	nvme->request = connect_interrupt(nvme, VFIO_PCI_REQ_IRQ_INDEX, 0);
 	bring_up(nvme);
 }
 
@@ -319,6 +320,7 @@ void nvme_user_close(struct nvme_user *nvme)
 	close(nvme->device);
 	close(nvme->iommu);
 	close(nvme->irq);
+	close(nvme->request);
 	munmap(nvme->arena, BUFFERS + nvme->buffers_size);
 }
 
@@ -372,6 +374,13 @@ bool nvme_user_poll(struct nvme_user *nvme, uint16_t *ret_cid, uint16_t *ret_sta
 	*ret_cid = done.cid;
 	*ret_status = done.status >> 1;
 	return true;
+}
+
+bool nvme_user_wanted(struct nvme_user *nvme)
+{
+	uint64_t count;
+
+	return read(nvme->request, &count, 8) == 8;
 }
 
 int nvme_user_io(struct nvme_user *nvme, uint8_t opcode, uint64_t lba, size_t offset, size_t length,

@@ -32,6 +32,7 @@ struct nvme_user {
 	uint32_t block_size;
 	char model[41];
 	int irq; /* eventfd of the I/O queue's vector */
+	int request;           /* eventfd: the disk is to be given back */
 	uint16_t admin_tail, admin_head, sq_tail, cq_head;
 	uint8_t admin_phase, cq_phase;
 };
@@ -48,6 +49,8 @@ void nvme_user_submit(struct nvme_user *nvme, uint8_t opcode, uint16_t cid, uint
 		      size_t offset, size_t length);
 /** nvme_user_ring() - show the disk what is queued */
 void nvme_user_ring(struct nvme_user *nvme);
+/** nvme_user_wanted() - does the machine want the disk back? */
+bool nvme_user_wanted(struct nvme_user *nvme);
 /** nvme_user_poll() - one completion: true, with its cid and status (0 good) */
 bool nvme_user_poll(struct nvme_user *nvme, uint16_t *ret_cid, uint16_t *ret_status);
 

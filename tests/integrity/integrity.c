@@ -181,7 +181,7 @@ static void load(double until)
 			finish(cid);
 			heard = now();
 		}
-		if (now() > heard + 1)
+		if (now() > heard + 1 || (!chance(64) && nvme_user_wanted(&nvme)))
 			exit(LOST);
 	}
 	exit(0);

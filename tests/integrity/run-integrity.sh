@@ -48,6 +48,9 @@ control() {
 disturb() {
 	local pid=$1
 
+	while kill -0 "$pid" 2>/dev/null && [ ! -S "$socket" ]; do
+		sleep 0.05
+	done
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep "0.$((RANDOM % 4 + 1))"
 		if [ $((RANDOM % 3)) -eq 0 ]; then
