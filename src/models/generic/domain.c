@@ -17,10 +17,11 @@ static enum iommu_xlat_fault generic_translate(struct iommu_domain *domain, u64 
 {
 	struct generic_domain *gdom = to_generic_domain(domain);
 	enum iommu_xlat_fault fault;
+	bool marks;
 
-	fault = generic_hw_translate(&gdom->hw, iova, access, ret);
-	if (unlikely(domain->dirty_ops) && access & IOMMU_WRITE && !fault &&
-	    generic_hw_marks(&gdom->hw))
+	/* The register is read once: a mark that pt/ does not hear of would be joined into others. */
+	fault = generic_hw_translate(&gdom->hw, iova, access, ret, &marks);
+	if (unlikely(domain->dirty_ops) && access & IOMMU_WRITE && !fault && marks)
 		gdom->base.pt.ops->set_dirty(&gdom->base.pt, iova);
 	return fault;
 }

@@ -93,9 +93,12 @@ void generic_hw_init(struct generic_hw *hw, struct mem_space *mem);
 void generic_hw_set_root(struct generic_hw *hw, u64 root_pa, unsigned int levels);
 /** generic_hw_set_marking() - set accessed and dirty marks, or leave entries alone */
 void generic_hw_set_marking(struct generic_hw *hw, bool on);
-bool generic_hw_marks(const struct generic_hw *hw);
-/** generic_hw_translate() - one access of a device; any thread, no locks */
+/**
+ * generic_hw_translate() - one access of a device; any thread, no locks
+ * @ret_marks: the entry was marked, as the register said when the access began
+ */
 enum iommu_xlat_fault generic_hw_translate(const struct generic_hw *hw, u64 iova,
-					   unsigned int access, struct iommu_xlat *ret);
+					   unsigned int access, struct iommu_xlat *ret,
+					   bool *ret_marks);
 
 #endif

@@ -37,13 +37,9 @@ void generic_hw_set_marking(struct generic_hw *hw, bool on)
 		atomic_fetch_and(&hw->dte, ~DTE_HAD);
 }
 
-bool generic_hw_marks(const struct generic_hw *hw)
-{
-	return atomic_load_explicit(&hw->dte, memory_order_relaxed) & DTE_HAD;
-}
-
 enum iommu_xlat_fault generic_hw_translate(const struct generic_hw *hw, u64 iova,
-					   unsigned int access, struct iommu_xlat *ret)
+					   unsigned int access, struct iommu_xlat *ret,
+					   bool *ret_marks)
 {
 	u64 dte = atomic_load_explicit(&hw->dte, memory_order_acquire);
 	const struct walk_cfg cfg = {
@@ -58,6 +54,7 @@ enum iommu_xlat_fault generic_hw_translate(const struct generic_hw *hw, u64 iova
 
 	fault = walk_amdv1(&cfg, &hw->mem, iova, access, &res);
 	*ret = res.xlat;
+	*ret_marks = dte & DTE_HAD;
 	/* The driver adds levels as it needs them: what they do not reach is in range all the same.
 	 */
 	if (unlikely(fault == IOMMU_XLAT_OUT_OF_RANGE && !(iova >> GENERIC_VA_LG2)))
