@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "core/ctx.h"
 #include "core/system.h"
 #include "core/tree.h"
@@ -44,6 +45,8 @@
 #define CMD_STORED CMD(0x91)   /* the number last stored */
 #define CMD_LAST CMD(0x92)     /* size of the last access, plus 0x100 for a write */
 #define CMD_MAPS CMD(0x93)     /* mappings that have not ended */
+
+#define CMD_FAIL CMD(0x95)     /* argument n: the nth allocation from now on fails, 0: none; what was left */
 
 #define BAR_SIZE 8192
 #define BAR(n) ((off_t)PCI_REGION_OFFSET(n))
@@ -148,6 +151,8 @@ static struct tree_entry plugged[];
 static long dev_ioctl(struct file *file, unsigned int cmd, u64 arg)
 {
 	struct dev *dev = to_dev(file);
+	u64 injected;
+	long left;
 	int rc = 0;
 
 	switch (cmd) {
@@ -168,6 +173,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, u64 arg)
 		return dev->maps;
 	case CMD(0x94): /* make the memory */
 		return dev_memory(dev);
+	case CMD_FAIL:
+		left = (long)fault_named_left(&injected);
+		fault_named_set("alloc", arg ? (u32)arg - 1 : 0, arg != 0);
+		return left;
 	default:
 		return -ENOTTY;
 	}
@@ -771,10 +780,51 @@ static int traced(void)
 	return 0;
 }
 
+static void *read_one(void *va)
+{
+	return (void *)(long)(*(volatile u8 *)va == 'r');
+}
+
+/* Refused, its own signal, or done; and a new thread of it likewise. */
+static void map_short_of_memory(long n)
+{
+	pthread_t thread;
+	void *same = NULL;
+	u8 *va;
+
+	ioctl(calls, CMD_FAIL, n);
+	va = mmap(NULL, 4096, PROT_READ, MAP_SHARED, calls, BAR(0));
+	if (va == MAP_FAILED)
+		_exit(errno == ENOMEM ? 0 : 1);
+	CHECK(pthread_create(&thread, NULL, read_one, va) == 0);
+	pthread_join(thread, &same);
+	_exit(same && *va == 'r' ? 0 : 1);
+}
+
+static void without_memory_nobody_hangs(void)
+{
+	int status, left = 0;
+	pid_t pid;
+
+	for (long n = 1; n < 40 && !left; n++) {
+		pid = fork();
+		if (!pid)
+			map_short_of_memory(n);
+		CHECK(waitpid(pid, &status, 0) == pid);
+		CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : !WEXITSTATUS(status));
+		left = ioctl(calls, CMD_FAIL, 0);
+	}
+	CHECK(left == 1);
+	CHECK(ioctl(calls, CMD_MAPS) == 0);
+}
+
 static void registers_can_be_calls(void)
 {
 	calls = open("/dev/machine/calls", O_RDWR);
 	CHECK(calls >= 0);
+#if defined(__x86_64__)
+	without_memory_nobody_hangs();
+#endif
 	who_is_traced_already_is_refused();
 	regs = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, calls, BAR(0));
 #if !defined(__x86_64__)
