@@ -186,6 +186,89 @@ static void removing_against_opening(void **state)
 	join(&b);
 }
 
+static u8 shared_token[16] = {1, 2, 3};
+static _Atomic u32 vf_binds;
+
+/* A VF that may be gone at any step. */
+static void use_vf(u32 minor)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind),
+						.iommufd = rig.iommu,
+						.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
+						.token_uuid_ptr = (uintptr_t)shared_token};
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", minor);
+	fd = rig_open(path);
+	if (fd < 0)
+		return;
+	if (!rig_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
+		rig_attach(fd, (u32)shared_ioas, NULL);
+		rig_write(fd, TOY_SCRATCH, 1, 8);
+		rig_irqs(fd, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			 VFIO_PCI_MSIX_IRQ_INDEX, 0, 2, shared_ev);
+		rig_ioctl(fd, VFIO_DEVICE_RESET, NULL);
+		vf_binds++;
+	}
+	rig_close(fd);
+}
+
+static void *opens_vfs(void *arg)
+{
+	for (u32 i = 0; !stop; i++)
+		use_vf(3 + i % 2);
+	return NULL;
+}
+
+static void *resets(void *arg)
+{
+	while (!stop)
+		rig_ioctl(shared_fd, VFIO_DEVICE_RESET, NULL);
+	return NULL;
+}
+
+/* Whose VFs are used keeps them: who wants them gone asks again. */
+static void vfs_come_and_go_against_opening(void **state)
+{
+	struct {
+		struct vfio_device_feature head;
+		u8 token[16];
+	} set = {.head = {.argsz = sizeof(set),
+			  .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN}};
+	struct thread a, b, c;
+	int rc;
+
+	shared_ioas = (int)rig_ioas();
+	shared_fd = rig_device(0, 0);
+	memcpy(set.token, shared_token, sizeof(shared_token));
+	assert_int_equal(rig_ioctl(shared_fd, VFIO_DEVICE_FEATURE, &set), 0);
+	run(&a, opens_vfs);
+	run(&b, opens_vfs);
+	run(&c, resets);
+	for (int i = 0; i < 20; i++) {
+		u32 before = vf_binds;
+
+		assert_int_equal(pci_sriov_set(&rig.toys[0]->pdev, 2), 0);
+		while (vf_binds < before + 4)
+			usleep(100);
+		do
+			rc = pci_sriov_set(&rig.toys[0]->pdev, 0);
+		while (rc == -EBUSY);
+		assert_int_equal(rc, 0);
+	}
+	join(&a);
+	join(&b);
+	join(&c);
+	rig_close(shared_fd);
+}
+
+static int begin_sriov(void **state)
+{
+	rig_toy_flags = TOY_SRIOV;
+	return begin(state);
+}
+
 static void *removes(void *arg)
 {
 	pci_dev_remove(&rig.toys[0]->pdev);
@@ -225,6 +308,7 @@ int main(void)
 		T(setting_interrupts_on_two_threads_while_they_come),
 		T(resetting_against_registers),
 		T(removing_against_opening),
+		cmocka_unit_test_setup_teardown(vfs_come_and_go_against_opening, begin_sriov, end),
 		T(a_device_that_goes_asks_its_user_and_waits),
 	};
 
