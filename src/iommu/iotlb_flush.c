@@ -404,11 +404,12 @@ void iommu_dma_switched(struct device *dev, ioasid_t pasid, struct iommu_domain 
 	all_pasids = pasid == IOMMU_NO_PASID && old && old->type == IOMMU_DOMAIN_NESTED;
 	if (pasid != IOMMU_NO_PASID && !old && rid && rid->type == IOMMU_DOMAIN_NESTED)
 		old = rid;
-	dd = old ? domain_dma(old) : NULL;
 	if (!dma)
 		return;
 	mutex_lock(&dma->lock);
 	dma_drop(dma, pasid, all_pasids, true);
+	/* Not before: the first DMA through it may just have made it. */
+	dd = old ? domain_dma(old) : NULL;
 	mutex_unlock(&dma->lock);
 	if (!dd)
 		return;
