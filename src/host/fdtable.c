@@ -292,19 +292,24 @@ int fdtable_open(struct host *host, struct file *file, struct host_name *name,
 		 int open_flags, int *ret_fd)
 {
 	struct host_file *hf;
-	int rc = 0;
+	int rc = 0, native = -1;
 
 	if (!file->host)
 		rc = fdtable_object(host, file, name, open_flags);
 	hf = file->host;
-	if (!rc)
-		rc = fdtable_publish(&host->fds, hf, hf->native);
+	if (!rc) {
+		/* Once it is published its last descriptor may be closed, and it ends. */
+		native = hf->native;
+		hf->native = -1;
+		rc = fdtable_publish(&host->fds, hf, native);
+	}
 	if (rc) {
+		if (native >= 0)
+			close(native);
 		file_put(file);
 		return rc;
 	}
-	*ret_fd = hf->native;
-	hf->native = -1;
+	*ret_fd = native;
 	return 0;
 }
 
