@@ -74,7 +74,7 @@ static void save_req(struct saved *saved, const struct nvme_req *req, bool redo)
 		return;
 	saved->reqs[saved->num_reqs++] = (struct saved_req){.cmd = req->cmd,
 							    .result = req->result,
-							    .status = (u16)req->status,
+							    .status = redo ? 0 : (u16)req->status,
 							    .sq_id = req->sq_id,
 							    .redo = redo};
 }
