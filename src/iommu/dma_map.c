@@ -309,11 +309,12 @@ int iommufd_dma_map(struct device *dev, ioasid_t pasid, u64 iova, size_t len, un
 
 int iommufd_dma_unmap(struct iommufd_dma_map *dma_map)
 {
-	struct dma_map *map = container_of(dma_map, struct dma_map, map);
+	struct dma_map *map;
 	int rc = 0;
 
 	if (!dma_map)
 		return 0;
+	map = container_of(dma_map, struct dma_map, map);
 	for (u32 i = 0; map->writes && i < map->map.count; i++)
 		if (map->bounces[i].bounced &&
 		    mem_phys_write(map->sys->mem, map->bounces[i].pa, map->segs[i].ptr,
