@@ -26,6 +26,7 @@
 #include "core/tree.h"
 #include "host/host.h"
 #include "mem/task.h"
+#include "prog.h"
 
 #define CMD(nr) (0x3b00u + (nr))
 #define CMD_WAIT CMD(0x90)    /* until CMD_GO; returns its argument */
@@ -298,15 +299,6 @@ static void fake_log(void *data, enum iommufd_log_level level, const char *line)
 }
 
 /* ================= the program's half ================= */
-
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: not so: %s (errno %s)\n", __FILE__, __LINE__,      \
-				#cond, strerror(errno));                                           \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
 
 static int dev;
 

@@ -39,6 +39,7 @@
 #include "mem/device_mem.h"
 #include "mem/task.h"
 #include "pci/pci.h"
+#include "prog.h"
 
 #define CMD(nr) (0x3b00u + (nr))
 #define CMD_PLUG CMD(0x90)     /* argument 1: another device appears, 0: it goes */
@@ -329,15 +330,6 @@ static void machine_log(void *data, enum iommufd_log_level level, const char *li
 }
 
 /* ================= the program's half ================= */
-
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: not so: %s (errno %s)\n", __FILE__, __LINE__,      \
-				#cond, strerror(errno));                                           \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
 
 static bool namespaces;
 static int memory, calls;
