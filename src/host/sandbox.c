@@ -230,6 +230,19 @@ static void sandbox_mounts(const struct host_opts *opts, struct sandbox_report *
 		debugfs_build(report);
 }
 
+/*
+ * Covers in a directory tree that some chroot() made the root would show up outside:
+ * the mount the tree is in cannot be named from inside, and so not be made private.
+ */
+static bool root_is_mount(void)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, "/", 0, STATX_TYPE, &st) ||
+	       !(st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+	       st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 void sandbox_enter(const struct host_opts *opts, int (*write_maps)(void *data), void *data,
 		   struct sandbox_report *report)
 {
@@ -237,6 +250,11 @@ void sandbox_enter(const struct host_opts *opts, int (*write_maps)(void *data), 
 	if (opts->no_namespaces) {
 		errno = ECANCELED;
 		sandbox_fail(report, "namespaces");
+		return;
+	}
+	if (!root_is_mount()) {
+		errno = EINVAL;
+		sandbox_fail(report, "covering /dev below a root directory that is no mount point");
 		return;
 	}
 	/* Root: the mounts first. */

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# chroot-test.sh UIOMMUFD PROGRAM - PROGRAM, a static one, supervised below a root
+# directory that is no mount point, as chroot() makes one: no /dev of its own can be
+# made there, and its path calls are answered.  Exit 77 with a reason where that
+# cannot be had.
+
+set -u
+uiommufd=$1 program=$2
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+# All that is made is in a file system that goes with the mount namespace: nothing is deleted.
+if [ "${WHERE:-}" = "" ]; then
+	[ "$(id -u)" -eq 0 ] || skip "not root"
+	WHERE=$(mktemp -d) || exit 1
+	export WHERE
+	trap 'rmdir "$WHERE"' EXIT
+	unshare -m --propagation private "$0" "$@"
+	exit
+fi
+
+mount -t tmpfs tmpfs "$WHERE" || skip "cannot mount"
+root=$WHERE/root
+mkdir "$root" || exit 1
+for folder in usr lib lib64 bin proc sys dev; do
+	[ -d "/$folder" ] || continue
+	mkdir "$root/$folder" && mount --rbind "/$folder" "$root/$folder" ||
+		skip "cannot bind /$folder"
+done
+mkdir "$root/tmp" && cp "$uiommufd" "$root/uiommufd" && cp "$program" "$root/program" || exit 1
+
+before=$(ls /dev)
+chroot "$root" /uiommufd run --log-level error -- /program
+status=$?
+[ "$(ls /dev)" = "$before" ] || {
+	echo "the machine's /dev has changed"
+	status=1
+}
+exit $status
