@@ -75,7 +75,7 @@ static int control_main(int argc, char **argv)
 {
 	struct tool_target target = {0};
 	struct json_object *arguments;
-	int i, rc = options_read("control", &target, argc, argv, &i);
+	int i = 1, rc = options_read("control", &target, argc, argv, &i);
 	const char *command;
 
 	if (rc)
@@ -166,7 +166,7 @@ static int device_main(int argc, char **argv)
 	struct tool_target target = {0};
 	const char *command = NULL;
 	struct json_object *arguments;
-	int i, rc = options_read("device", &target, argc, argv, &i);
+	int i = 1, rc = options_read("device", &target, argc, argv, &i);
 
 	if (rc)
 		return rc;
