@@ -254,7 +254,7 @@ void sandbox_enter(const struct host_opts *opts, int (*write_maps)(void *data), 
 	}
 	if (!root_is_mount()) {
 		errno = EINVAL;
-		sandbox_fail(report, "covering /dev below a root directory that is no mount point");
+		sandbox_fail(report, "covering /dev below a chroot");
 		return;
 	}
 	/* Root: the mounts first. */
