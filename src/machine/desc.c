@@ -287,7 +287,7 @@ int machine_desc_memory(struct machine_desc *desc, const struct machine_item *it
 {
 	static const char *const keys[] = {"frames", NULL};
 	const struct machine_word *word;
-	int index, rc;
+	int index = 0, rc;
 
 	rc = item_check(item, "memory", keys, NULL, error);
 	word = item_word(item, "frames");
@@ -304,7 +304,7 @@ int machine_desc_memory(struct machine_desc *desc, const struct machine_item *it
 int machine_desc_container(struct machine_desc *desc, const struct machine_word *word,
 			   struct machine_error *error)
 {
-	int index, rc;
+	int index = 0, rc;
 
 	rc = word_choice(word, machine_container_names, &index, error);
 	if (rc)

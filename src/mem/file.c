@@ -145,7 +145,7 @@ int file_backing_get(struct mem_space *space, int fd, struct mem_backing **ret_b
 {
 	struct mem_backing *backing;
 	struct stat st;
-	bool hugetlb;
+	bool hugetlb = false;
 	int rc = fd_is_memory(fd, &st, &hugetlb);
 
 	if (rc <= 0)

@@ -142,7 +142,7 @@ static int window_walk(struct window *w, struct dsa_task *task, unsigned int n,
 		       dsa_kernel_fn kernel)
 {
 	struct cursor cursors[DSA_OPERANDS];
-	u8 *ptr[DSA_OPERANDS];
+	u8 *ptr[DSA_OPERANDS] = {0};
 	u64 left = w->len;
 	int rc = 0;
 
