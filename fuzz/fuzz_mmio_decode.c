@@ -98,10 +98,10 @@ static int run_read(struct emu *emu, u64 addr, void *buf, unsigned int size)
 	return rc;
 }
 
+static volatile u8 all;
+
 static int run_write(struct emu *emu, u64 addr, const void *buf, unsigned int size)
 {
-	static volatile u8 all;
-
 	for (unsigned int i = 0; i < size; i++)
 		all ^= ((const u8 *)buf)[i];
 	return take(container_of(emu, struct run, emu), size);

@@ -21,6 +21,7 @@
 #define __releases_shared(x) __attribute__((release_shared_capability(x)))
 #define __must_hold(x) __attribute__((requires_capability(x)))
 #define __must_hold_shared(x) __attribute__((requires_shared_capability(x)))
+#define __asserts_held(x) __attribute__((assert_capability(x)))
 #define __no_lock_analysis __attribute__((no_thread_safety_analysis))
 #else
 #define __capability(x)
@@ -30,6 +31,7 @@
 #define __releases_shared(x)
 #define __must_hold(x)
 #define __must_hold_shared(x)
+#define __asserts_held(x)
 #define __no_lock_analysis
 #endif
 /* clang 14 rejects guarded_by on members of C structs: kept as a comment that greps. */
@@ -107,7 +109,7 @@ static inline void mutex_wait(struct mutex *lock, pthread_cond_t *cond) __must_h
 #endif
 }
 
-static inline void mutex_assert_held(struct mutex *lock)
+static inline void mutex_assert_held(struct mutex *lock) __asserts_held(lock)
 {
 #ifdef IOMMUFD_DEBUG
 	assert(atomic_load_explicit(&lock->owner, memory_order_relaxed) == pthread_self());

@@ -146,6 +146,7 @@ static int pages_move_to_caller(struct iopt_pages *pages)
 	struct mm *account_mm = pages->account_mm;
 	bool moves = pages_charge_moves(pages);
 
+	mutex_assert_held(&pages->mutex);
 	if (moves)
 		mem_uncharge(pages->account_mode, account_mm, pages->user, pages->npinned);
 	/*

@@ -40,8 +40,10 @@ void pages_own(struct iopt_pages *pages, struct mm *mm, struct mm *account_mm,
 		pages_disown(old_mm, old_account, old_user);
 }
 
-static int pages_alloc(struct iommufd_ctx *ctx, enum iopt_origin origin, u64 start, u64 length,
-		       bool writable, struct iopt_pages **ret_pages)
+/* Nobody else knows the pages yet, so this takes no mutex to own them. */
+static __no_lock_analysis int pages_alloc(struct iommufd_ctx *ctx, enum iopt_origin origin,
+					  u64 start, u64 length, bool writable,
+					  struct iopt_pages **ret_pages)
 {
 	struct task *task = task_current;
 	struct iopt_pages *pages;

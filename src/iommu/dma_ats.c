@@ -128,13 +128,14 @@ static struct dma_ats *ats_find(struct iommu_dma *dma, ioasid_t pasid) __must_ho
 	return NULL;
 }
 
-static int ats_make(struct iotlb *iotlb, struct dma_ats **ret_ats) __must_hold(&iotlb->dma->lock)
+static int ats_make(struct iommu_dma *dma, struct iotlb *iotlb, struct dma_ats **ret_ats)
+	__must_hold(&dma->lock)
 {
 	struct dma_ats *ats = zalloc(sizeof(*ats));
 
 	if (!ats)
 		return -ENOMEM;
-	ats->dma = iotlb->dma;
+	ats->dma = dma;
 	ats->pasid = iotlb->pasid;
 	for (int i = 0; i < 2; i++) {
 		struct iommu_domain_dma *dd = iotlb->links[i].domain;
@@ -147,7 +148,7 @@ static int ats_make(struct iotlb *iotlb, struct dma_ats **ret_ats) __must_hold(&
 		cds_list_add(&ats->links[i].node, &dd->ats);
 		mutex_unlock(&dd->lock);
 	}
-	cds_list_add(&ats->dev_node, &ats->dma->ats);
+	cds_list_add(&ats->dev_node, &dma->ats);
 	*ret_ats = ats;
 	return 0;
 }
@@ -164,7 +165,7 @@ static int ats_warm(struct iotlb *iotlb)
 		rc = -EAGAIN;
 	ats = rc ? NULL : ats_find(dma, iotlb->pasid);
 	if (!rc && !ats)
-		rc = ats_make(iotlb, &ats);
+		rc = ats_make(dma, iotlb, &ats);
 	for (int i = 0; !rc && i < 2; i++) {
 		struct dma_ats_link *link = &ats->links[i];
 

@@ -69,7 +69,6 @@ static const char *desc_wrong(const struct pci_dev *pdev)
 
 static int dev_assign(struct pci_priv *priv) __must_hold(&priv->topology->lock)
 {
-	struct pci_topology *topology = priv->topology;
 	const struct pci_dev *pf = priv->pdev->physfn;
 	const struct pci_desc *desc = priv->pdev->desc;
 
@@ -82,9 +81,10 @@ static int dev_assign(struct pci_priv *priv) __must_hold(&priv->topology->lock)
 				pf->priv->vf_address[i] +
 				size * (u64)(priv->pdev->addr.devfn - pf->priv->first_vf);
 		else if (size)
-			priv->address[i] = address_assign(topology, size, &desc->bars[i]);
+			priv->address[i] = address_assign(priv->topology, size, &desc->bars[i]);
 		if (vf_size)
-			priv->vf_address[i] = address_assign(topology, vf_size * desc->sriov_vfs,
+			priv->vf_address[i] = address_assign(priv->topology,
+							     vf_size * desc->sriov_vfs,
 							     &desc->vf->bars[i]);
 		if ((size && !priv->address[i]) || (vf_size && !priv->vf_address[i]))
 			return -ENOMEM;
@@ -121,13 +121,12 @@ static bool address_free(struct pci_topology *topology, const struct pci_dev *pd
 
 static int dev_place(struct pci_priv *priv)
 {
-	struct pci_topology *topology = priv->topology;
 	const struct pci_dev *pdev = priv->pdev;
 	int rc = 0;
 
-	mutex_lock(&topology->lock);
-	priv->integrated = !bus_bridge(topology, pdev->addr.domain, pdev->addr.bus);
-	if (!address_free(topology, pdev))
+	mutex_lock(&priv->topology->lock);
+	priv->integrated = !bus_bridge(priv->topology, pdev->addr.domain, pdev->addr.bus);
+	if (!address_free(priv->topology, pdev))
 		rc = -EEXIST;
 	else if (pdev->addr.bus && priv->integrated)
 		rc = -EINVAL;
@@ -135,14 +134,14 @@ static int dev_place(struct pci_priv *priv)
 		rc = sriov_place(priv);
 	/* In the list before addresses are given out, so that its own do not meet. */
 	if (!rc) {
-		topology_insert(topology, priv);
+		topology_insert(priv->topology, priv);
 		rc = dev_assign(priv);
 		if (rc)
 			cds_list_del(&priv->node);
 	}
-	mutex_unlock(&topology->lock);
+	mutex_unlock(&priv->topology->lock);
 	if (rc == -EINVAL)
-		system_log(topology->system, IOMMUFD_LOG_ERROR,
+		system_log(priv->topology->system, IOMMUFD_LOG_ERROR,
 			   "%s: no bus %02x, or no room for its VFs there", priv->name,
 			   pdev->addr.bus);
 	return rc;

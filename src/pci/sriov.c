@@ -181,7 +181,7 @@ int pci_sriov_set(struct pci_dev *pf, unsigned int num_vfs)
 
 	if (!pf->desc->sriov_vfs || num_vfs > pf->desc->sriov_vfs)
 		return -EINVAL;
-	mutex_lock(&priv->sriov_lock);
+	mutex_lock(&pf->priv->sriov_lock);
 	if (num_vfs == priv->num_vfs)
 		rc = 0;
 	else if (!num_vfs)
@@ -192,18 +192,16 @@ int pci_sriov_set(struct pci_dev *pf, unsigned int num_vfs)
 		rc = -ENODEV;
 	else
 		rc = sriov_enable(pf, num_vfs);
-	mutex_unlock(&priv->sriov_lock);
+	mutex_unlock(&pf->priv->sriov_lock);
 	return rc;
 }
 
 void sriov_disable_all(struct pci_dev *pdev)
 {
-	struct pci_priv *priv = pdev->priv;
-
 	if (!pdev->desc->sriov_vfs)
 		return;
-	mutex_lock(&priv->sriov_lock);
-	if (priv->num_vfs)
+	mutex_lock(&pdev->priv->sriov_lock);
+	if (pdev->priv->num_vfs)
 		sriov_disable(pdev, true);
-	mutex_unlock(&priv->sriov_lock);
+	mutex_unlock(&pdev->priv->sriov_lock);
 }

@@ -520,7 +520,7 @@ void tracer_forget_maps(struct tracer *tracer)
 	atomic_fetch_add(&tracer->generation, 1);
 }
 
-bool tracer_lock_wait(struct tracer *tracer)
+bool tracer_lock_wait(struct tracer *tracer) __no_lock_analysis
 {
 	mutex_lock(&tracer->wait_lock);
 	if (!tracer->waits)
@@ -541,7 +541,7 @@ bool tracer_saw_continue(struct tracer *tracer)
 	return info.si_pid == tracer->host->program;
 }
 
-void tracer_unlock_wait(struct tracer *tracer)
+void tracer_unlock_wait(struct tracer *tracer) __no_lock_analysis
 {
 	mutex_unlock(&tracer->wait_lock);
 }

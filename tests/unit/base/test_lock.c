@@ -101,7 +101,7 @@ static void *late_writer(void *arg)
 }
 
 /* Long enough that all of them sleep. */
-static void who_sleeps_is_woken(void **state)
+static void who_sleeps_is_woken(void **state) __no_lock_analysis
 {
 	pthread_t threads[4];
 

@@ -511,12 +511,11 @@ static void *scribble(void *arg)
 
 static void *dma_somehow(void *arg)
 {
-	u64 value, done = 0;
+	u64 value;
 
 	while (!atomic_load(&stop)) {
 		int rc = dma_read(0, IOVA, &value);
 
-		done += !rc;
 		iommufd_dma_write(&n.dev, 0, IOVA, &value, 8, NULL);
 		assert_true(!rc || rc == -EFAULT || rc == -EACCES || rc == -ERANGE ||
 			    rc == -EBADMSG || rc == -ENXIO || rc == -EIO);
