@@ -5,6 +5,7 @@
  * found, at the right address, and no mark is lost.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "walk_fixture.h"
@@ -61,13 +62,10 @@ static enum iommu_xlat_fault race_walk(struct race *race, u64 iova, u32 access,
 	return walk_translate(&cfg, &mem, iova, access, res);
 }
 
-/* cmocka's own way out is for the main thread only. */
 static void broken(struct race *race, const struct walk_result *res)
 {
-	fprintf(stderr, "%s: %s, entry %llx, pa %llx\n", race->kind->name,
-		walk_reason_name(res->reason), (unsigned long long)res->entry,
-		(unsigned long long)res->xlat.pa);
-	abort();
+	fail_msg("%s: %s, entry %llx, pa %llx", race->kind->name, walk_reason_name(res->reason),
+		 (unsigned long long)res->entry, (unsigned long long)res->xlat.pa);
 }
 
 static void *device(void *arg)
@@ -108,8 +106,7 @@ static void *mapper(void *arg)
 		n = n * 5 % 509 + 1;
 		race->pt.ops->map_range(&race->pt, BESIDE, PA + SZ_1G, n * SZ_4K, RW, &mapped);
 		race->pt.ops->unmap_range(&race->pt, BESIDE, mapped, &gather);
-		if (!pt_gather_empty(&gather)) /* the tables are shared */
-			abort();
+		assert_true(pt_gather_empty(&gather)); /* the tables are shared */
 	}
 	return NULL;
 }
@@ -128,11 +125,14 @@ static void collect(struct race *race)
 							    record, race), 0);
 }
 
+/* A walk for each round at least, and not more rounds than there are tables for. */
 static void software(struct race *race)
 {
 	u32 i;
 
-	for (i = 0; i < ROUNDS || race->walks < ROUNDS; i++) {
+	for (i = 0; i < ROUNDS; i++) {
+		while (atomic_load_explicit(&race->walks, memory_order_relaxed) < i)
+			sched_yield();
 		switch (i % 4) {
 		case 0:
 			race->pt.ops->cut(&race->pt, IOVA, PAGES * SZ_4K, i % 8 ? 12 : 16);
