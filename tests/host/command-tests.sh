@@ -28,9 +28,9 @@ status() {
 	say $? "$sentence"
 }
 
-# Until the condition holds; events do not come later than this.
+# Until the condition holds; a minute and more is for what never comes.
 wait_for() {
-	for _ in $(seq 500); do
+	for _ in $(seq 3000); do
 		eval "$1" && return 0
 		sleep 0.02
 	done

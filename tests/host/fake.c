@@ -380,7 +380,7 @@ static void a_poller_is_woken(void)
 	if (!pid) {
 		struct pollfd pfd = { .fd = q, .events = POLLIN };
 
-		_exit(poll(&pfd, 1, 10000) == 1 && (pfd.revents & POLLIN) ? 0 : 1);
+		_exit(poll(&pfd, 1, -1) == 1 && (pfd.revents & POLLIN) ? 0 : 1);
 	}
 	CHECK(ioctl(dev, CMD_POST, 1) == 0);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);

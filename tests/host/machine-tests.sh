@@ -41,7 +41,7 @@ refused() {
 }
 
 wait_for() {
-	for _ in $(seq 500); do
+	for _ in $(seq 3000); do
 		eval "$1" && return 0
 		sleep 0.02
 	done

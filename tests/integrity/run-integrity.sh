@@ -79,8 +79,15 @@ for _ in $(seq 1 $((seconds * 2))); do
 	"$uiommufd" run --control none --device "$device" -- "$program" run "$log" 60 \
 		>>"$work/out" 2>&1 &
 	pid=$!
+	# What counts is how long it has been at it, however long it took to begin.
+	until pgrep -f "^$program run $log" >/dev/null || ! kill -0 $pid 2>/dev/null; do
+		sleep 0.05
+	done
 	sleep "0.$((RANDOM % 60 + 20))"
-	pkill -9 -f "^$program run $log" || true
+	# It may just be forking: until nobody is left.
+	while pkill -9 -f "^$program run $log"; do
+		sleep 0.02
+	done
 	wait $pid 2>/dev/null
 	"$program" check "$log" "$image" >>"$work/out" 2>&1 || lost=1
 done

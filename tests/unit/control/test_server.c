@@ -140,7 +140,7 @@ static void one_client_too_many_is_turned_away_until_one_goes(void **state)
 	ask_version(&clients[CONTROL_CLIENTS_MAX - 1]);
 	control_disconnect(&clients[0]);
 	/* Its place is free when its thread has noticed. */
-	for (int i = 0; rc && i < 1000; i++) {
+	for (int i = 0; rc && i < 12000; i++) {
 		rc = control_connect(&more, path);
 		if (rc)
 			usleep(5000);

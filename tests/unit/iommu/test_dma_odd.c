@@ -215,7 +215,7 @@ static void answer(u32 code, bool map)
 
 static void test_a_page_comes_on_request(void **state)
 {
-	struct asking asking = { .timeout_ms = 10000, .rc = 1, .retried = 1 };
+	struct asking asking = { .timeout_ms = 60000, .rc = 1, .retried = 1 };
 	pthread_t thread;
 
 	attach_with_faults(9);
@@ -231,7 +231,7 @@ static void test_a_page_comes_on_request(void **state)
 
 static void test_a_page_may_be_refused_or_late(void **state)
 {
-	struct asking asking = { .timeout_ms = 10000, .rc = 1, .retried = 1 };
+	struct asking asking = { .timeout_ms = 60000, .rc = 1, .retried = 1 };
 	pthread_t thread;
 
 	attach_with_faults(9);

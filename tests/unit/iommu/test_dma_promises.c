@@ -345,7 +345,7 @@ static void *ask(void *arg)
 {
 	int *rc = arg;
 
-	*rc = iommufd_dma_page_request(rig.dev, 9, BASE + 8 * PAGE, IOMMU_WRITE, 20000);
+	*rc = iommufd_dma_page_request(rig.dev, 9, BASE + 8 * PAGE, IOMMU_WRITE, 60000);
 	return NULL;
 }
 

@@ -248,7 +248,7 @@ static void a_device_asks_for_a_page_waits_and_goes_on(void **state)
 	fd = fault.out_fault_fd;
 	assert_int_equal(iommufd_dma_write(m.dev, 0, 0x7000, &byte, 1, NULL), -EFAULT);
 	assert_int_equal(pthread_create(&program, NULL, map_and_answer, &fd), 0);
-	assert_int_equal(iommufd_dma_page_request(m.dev, 0, 0x7000, W, 10000), 0);
+	assert_int_equal(iommufd_dma_page_request(m.dev, 0, 0x7000, W, 60000), 0);
 	pthread_join(program, NULL);
 	assert_int_equal(iommufd_dma_write(m.dev, 0, 0x7000, &byte, 1, NULL), 0);
 	assert_int_equal(m.memory[0], 'x');

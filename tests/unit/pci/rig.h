@@ -108,10 +108,10 @@ static inline void bar_write(struct edu *edu, unsigned int bar, u64 offset, u64 
 	assert_int_equal(pci_bar_access(&edu->pdev, bar, offset, &value, size, true), 0);
 }
 
-/** rig_wait() - until @what, for at most 5 s */
+/** rig_wait() - until @what; only who hangs takes a minute */
 #define rig_wait(what)                                                                             \
 	do {                                                                                       \
-		for (int tries_ = 0; !(what) && tries_ < 50000; tries_++)                          \
+		for (int tries_ = 0; !(what) && tries_ < 600000; tries_++)                          \
 			usleep(100);                                                               \
 		assert_true(what);                                                                 \
 	} while (0)

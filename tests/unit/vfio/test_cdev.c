@@ -446,7 +446,7 @@ static int begin_no_mmap(void **state)
 
 static bool soon(int fd, u64 offset, s64 want)
 {
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		if (rig_read(fd, offset, 8) == want)
 			return true;
 		usleep(1000);

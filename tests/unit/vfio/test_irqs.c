@@ -296,9 +296,9 @@ static bool count_soon(int fd, u64 want)
 {
 	u64 seen = 0;
 
-	for (int i = 0; i < 5000 && seen < want; i++) {
+	for (int i = 0; i < 60000 && seen < want; i++) {
 		seen += rig_count(fd);
-		usleep(200);
+		usleep(1000);
 	}
 	return seen == want;
 }

@@ -8,6 +8,8 @@
 
 #include "../../mem/keep_signals.h"
 
+#define PATIENCE 60 /* s at least; only who hangs takes that long */
+
 struct rig rig;
 
 static void irq(struct pci_client *client, enum pci_irq kind, u32 vector)
@@ -164,7 +166,7 @@ u8 dsa_command(u32 code, u32 operand)
 	u32 status;
 
 	wr32(DSA_REG_CMD, code << 20 | operand);
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < PATIENCE * 1000; i++) {
 		status = rd32(DSA_REG_CMDSTS);
 		if (!(status & DSA_CMDSTS_ACTIVE))
 			return (u8)status;
@@ -240,7 +242,7 @@ void submit(u32 wq, const struct dsa_desc *desc)
 
 u8 wait_for(struct dsa_record *record)
 {
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < PATIENCE * 20000; i++) {
 		u8 status = __atomic_load_n(&record->status, __ATOMIC_ACQUIRE);
 
 		if (status)
@@ -270,7 +272,7 @@ struct dsa_record run_status(struct dsa_desc *desc, u8 status)
 
 u32 irqs_until(u32 vector, u32 count)
 {
-	for (int i = 0; i < 20000 && atomic_load(&rig.irqs[vector]) < count; i++)
+	for (int i = 0; i < PATIENCE * 10000 && atomic_load(&rig.irqs[vector]) < count; i++)
 		usleep(100);
 	return atomic_load(&rig.irqs[vector]);
 }

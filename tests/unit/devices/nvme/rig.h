@@ -84,7 +84,7 @@ u32 rd32(u32 offset);
 u64 rd64(u32 offset);
 void wr32(u32 offset, u32 value);
 void wr64(u32 offset, u64 value);
-/** wait_reg() - until the bits of @mask are @value, 10 s */
+/** wait_reg() - until the bits of @mask are @value */
 void wait_reg(u32 offset, u32 mask, u32 value);
 
 /* The driver. */
@@ -93,7 +93,11 @@ void disable(void);
 struct nvme_cmd *slot(struct pair *pair);
 /** submit() - copy it, give it an id, ring; the id */
 u16 submit(struct pair *pair, const struct nvme_cmd *cmd);
-/** reap() - the next completion, 10 s; try_reap() one if it is there */
+/** wait_posted() - until the @n-th completion from here is there; takes none */
+void wait_posted(const struct pair *pair, u32 n);
+/** wait_fetched() - until work() has looked at what was submitted to each queue so far */
+void wait_fetched(void);
+/** reap() - the next completion; try_reap() one if it is there */
 struct nvme_cqe reap(struct pair *pair);
 bool try_reap(struct pair *pair, struct nvme_cqe *ret);
 /** run() - one command, its status without the phase and the "more" bit */

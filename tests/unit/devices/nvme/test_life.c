@@ -337,7 +337,7 @@ static void *work(void *arg)
 	u64 lba = worker->id * 1000, data = AT_DATA + worker->id * 0x40000;
 	u32 bad = 0;
 
-	while (!atomic_load(&stop_threads)) {
+	do {
 		struct nvme_cmd cmd = rw_cmd(NVME_IO_WRITE, lba, 8, data);
 		u8 value = (u8)(worker->turns + worker->id);
 
@@ -350,7 +350,7 @@ static void *work(void *arg)
 		bad += run(pair, &cmd, NULL) != 0;
 		bad += *(u8 *)at(data + 77) != value;
 		worker->turns++;
-	}
+	} while (!atomic_load(&stop_threads));
 	return (void *)(uintptr_t)bad;
 }
 
@@ -377,7 +377,6 @@ static void test_threads_have_queues_of_their_own(void **state)
 	for (u32 i = 0; i < 4; i++) {
 		pthread_join(workers[i].thread, &bad);
 		assert_null(bad);
-		assert_true(workers[i].turns > 0);
 	}
 }
 
@@ -503,13 +502,15 @@ static void test_a_state_is_saved_or_not(void **state)
 
 /* ---- the end of the process ---- */
 
-/* Writes numbered blocks, tells which were acknowledged, until it is killed. */
+#define KILL_BLOCKS 8000
+
+/* Writes numbered blocks, over and over, tells which were acknowledged, until it is killed. */
 static void write_until_killed(const char *image, int tell)
 {
 	const struct device_option option = {"image", image};
 
 	rig_begin_on(PCI_ACCESS_POLL, &option, 1);
-	for (u32 i = 0;; i = (i + 1) % 8000) {
+	for (u32 i = 0;; i = (i + 1) % KILL_BLOCKS) {
 		for (u32 k = 0; k < 128; k++)
 			((u32 *)at(AT_DATA))[k] = i + k;
 		if (rw(NVME_IO_WRITE, i, 1, AT_DATA) || write(tell, &i, sizeof(i)) != sizeof(i))
@@ -540,8 +541,8 @@ static void test_no_acknowledged_write_is_lost_when_it_is_killed(void **state)
 	waitpid(child, NULL, 0);
 	while (read(told[0], &n, sizeof(n)) == sizeof(n))
 		written++;
-	assert_true(written >= 500 && written < 8000);
-	for (u32 i = 0; i < written; i++) {
+	assert_true(written >= 500);
+	for (u32 i = 0; i < MIN(written, (u32)KILL_BLOCKS); i++) {
 		assert_int_equal(pread(fd, block, 512, i * 512L), 512);
 		for (u32 k = 0; k < 128; k++)
 			assert_int_equal(block[k], i + k);
