@@ -229,8 +229,10 @@ static int thread_start(pthread_t *thread, void *(*fn)(void *), void *arg)
 	sigset_t all, old;
 	int rc;
 
-	/* Signals are the main thread's business. */
+	/* Signals are the main thread's business, but for those of a guarded copy. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(thread, NULL, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -60,7 +60,8 @@ struct file_ops {
  * @host: the way in's handle, set before a program can reach the file
  * @host_wake: called when poll() bits may have changed; NULL if nobody waits
  * @host_memory: the file behind the program's descriptors, borrowed, for memory that the program
- *	maps through them; NULL: the way in maps any file.  0 or -errno
+ *	maps through them; NULL: the way in maps any file.  Nobody can shrink it, unless @shrinks: then
+ *	its size stays anybody's to change.  0 or -errno
  * @host_settle: end the mappings that the program has ended unseen, with the op unmap; NULL: all are
  *	seen
  * @host_release: end of @host, after the op release and so after the last host_wake; may be NULL
@@ -72,7 +73,7 @@ struct file {
 	struct iommufd_system *system;
 	void *host;
 	void (*host_wake)(struct file *file);
-	int (*host_memory)(struct file *file, int *ret_fd);
+	int (*host_memory)(struct file *file, bool shrinks, int *ret_fd);
 	void (*host_settle)(struct file *file);
 	void (*host_release)(void *host);
 };

@@ -66,8 +66,8 @@ static int mmio_get(struct iommufd_ctx *ctx) __must_hold(&ctx->mmap_lock)
 	if (ctx->mmio)
 		return 0;
 	if (ctx->file.host_memory)
-		rc = ctx->file.host_memory(&ctx->file, &host_fd);
-	return rc ? rc : mem_device_create(ctx->system->mem, host_fd, &ctx->mmio);
+		rc = ctx->file.host_memory(&ctx->file, false, &host_fd);
+	return rc ? rc : mem_device_create(ctx->system->mem, host_fd, false, &ctx->mmio);
 }
 
 static int mmio_provide(struct iommufd_ctx *ctx, struct mmio_block *block)

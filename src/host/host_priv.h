@@ -250,7 +250,7 @@ void host_map_settle(struct file *file);
 /** host_map_end_all() - no descriptor is left, and so no mapping */
 void host_map_end_all(struct host_file *hf);
 /** host_map_memory() - file->host_memory: the object, to be used as memory here too */
-int host_map_memory(struct file *file, int *ret_fd);
+int host_map_memory(struct file *file, bool shrinks, int *ret_fd);
 /** fdtable_listen() - have @fd told to the next drain as @data, and wake the sleeper; 0 or -errno */
 int fdtable_listen(struct fdtable *fds, int fd, u32 events, u64 data);
 void fdtable_unlisten(struct fdtable *fds, int fd);

@@ -188,15 +188,37 @@ void host_map_settle(struct file *file)
 
 /* ---- the object as memory ---- */
 
+#define SEALS_ON_USE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+
+/* From now on the program cannot seal it, and so not keep us from changing its size. */
+static int memory_unsealed(int fd)
+{
+	int seals;
+
+	/* Refused where it is so already. */
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL);
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0)
+		return -errno;
+	return !(seals & F_SEAL_SEAL) || seals & SEALS_ON_USE ? -EPERM : 0;
+}
+
 /* From now on the program cannot take a page of it away from under whoever uses it here. */
-int host_map_memory(struct file *file, int *ret_fd)
+static int memory_kept(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) ? -errno : 0;
+}
+
+int host_map_memory(struct file *file, bool shrinks, int *ret_fd)
 {
 	struct host_file *hf = file->host;
+	int rc;
 
 	if (hf->memory_fd < 0)
 		return -ENODEV;
-	if (fcntl(hf->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK))
-		return -errno;
+	rc = shrinks ? memory_unsealed(hf->memory_fd) : memory_kept(hf->memory_fd);
+	if (rc)
+		return rc;
 	*ret_fd = hf->memory_fd;
 	return 0;
 }

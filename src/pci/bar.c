@@ -2,7 +2,8 @@
 /*
  * BARs.  In poll mode a BAR is memory in a file that a program maps; in the other modes it
  * is nothing but an address.  Either way it is somewhere in physical space, where DMA of
- * other devices finds it.
+ * other devices finds it.  While the function does not decode memory, such a file is hidden
+ * (mem/device_mem.h): who touches a mapping gets SIGBUS.
  */
 #include "pci/priv.h"
 
@@ -63,8 +64,71 @@ static int bar_open(struct pci_priv *priv, unsigned int n)
 			     &priv->pdev->bars[n].pa);
 }
 
+/* ---- decoding ---- */
+
+static bool decodes(const struct pci_dev *pdev, bool io)
+{
+	u16 command = atomic_load_explicit(&pdev->priv->command, memory_order_relaxed);
+
+	/* A VF's memory is enabled by its PF, for all of them (PCIe 6.0, 9.3.4.1.3). */
+	return command & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY) || (pdev->physfn && !io);
+}
+
+bool pci_mem_enabled(const struct pci_dev *pdev)
+{
+	return decodes(pdev, false) && !(atomic_load_explicit(&pdev->priv->accesses.state,
+							   memory_order_relaxed) &
+				      GATE_CLOSED);
+}
+
+/* Nobody but us has mapped memory of our own. */
+static bool bars_hide(const struct pci_priv *priv)
+{
+	return priv->memory && !priv->own_memory && priv->client &&
+	       (priv->d3 || !decodes(priv->pdev, false));
+}
+
+bool bars_settled(const struct pci_priv *priv)
+{
+	return priv->hidden == bars_hide(priv);
+}
+
+static int bars_set_hidden(struct pci_priv *priv, bool hide)
+{
+	struct mem_part parts[PCI_BARS];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < PCI_BARS; i++) {
+		if (priv->bar_io[i].provided)
+			parts[n++] = (struct mem_part){PCI_REGION_OFFSET((u64)i),
+						       priv->bar_io[i].run};
+	}
+	return hide ? mem_device_hide(priv->memory, parts, n)
+		    : mem_device_show(priv->memory, parts, n);
+}
+
+void bars_settle(struct pci_priv *priv)
+{
+	bool hide = bars_hide(priv);
+	int rc;
+
+	mutex_assert_held(&priv->op_lock);
+	if (hide == priv->hidden)
+		return;
+	rc = bars_set_hidden(priv, hide);
+	if (rc)
+		system_log(priv->pdev->system, IOMMUFD_LOG_WARN,
+			   "%s: mapped registers could not be %s: %s", priv->name,
+			   hide ? "taken away" : "given back", strerror(-rc));
+	else
+		priv->hidden = hide;
+}
+
 void bars_close(struct pci_priv *priv)
 {
+	if (priv->hidden)
+		bars_set_hidden(priv, false);
+	priv->hidden = false;
 	for (unsigned int i = 0; i < PCI_BARS; i++) {
 		struct pci_bar_io *io = &priv->bar_io[i];
 
@@ -88,7 +152,8 @@ int bars_open(struct pci_priv *priv, struct mem_device *memory)
 	if (priv->pdev->access == PCI_ACCESS_POLL) {
 		priv->memory = memory;
 		if (!memory) {
-			rc = mem_device_create(priv->pdev->system->mem, -1, &priv->memory);
+			rc = mem_device_create(priv->pdev->system->mem, -1, false,
+					       &priv->memory);
 			priv->own_memory = !rc;
 		}
 	}
@@ -104,7 +169,7 @@ void bars_clear(struct pci_priv *priv)
 	for (unsigned int i = 0; i < PCI_BARS; i++)
 		if (priv->bar_io[i].provided)
 			mem_device_clear(priv->memory, PCI_REGION_OFFSET((u64)i),
-					 bar_bytes(&priv->pdev->desc->bars[i]));
+					 &priv->bar_io[i].run);
 }
 
 /* ---- memory ---- */
@@ -139,21 +204,6 @@ u64 pci_bar_peek(const struct pci_dev *pdev, unsigned int bar, u64 offset, unsig
 }
 
 /* ---- accesses ---- */
-
-static bool decodes(const struct pci_dev *pdev, unsigned int bar)
-{
-	u16 command = atomic_load_explicit(&pdev->priv->command, memory_order_relaxed);
-
-	return command & (pdev->desc->bars[bar].io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
-}
-
-bool pci_mem_enabled(const struct pci_dev *pdev)
-{
-	const struct pci_priv *priv = pdev->priv;
-
-	return (atomic_load_explicit(&priv->command, memory_order_relaxed) & PCI_COMMAND_MEMORY) &&
-	       !(atomic_load_explicit(&priv->accesses.state, memory_order_relaxed) & GATE_CLOSED);
-}
 
 /* Who has mapped memory sees it whatever the table says; by calls it is not there, as in Linux. */
 static bool in_msix(const struct pci_desc *desc, unsigned int bar, u64 offset, bool *ret_table)
@@ -219,7 +269,7 @@ int pci_bar_access(struct pci_dev *pdev, unsigned int bar, u64 offset, void *dat
 		memset(data, 0xff, size);
 	if (!gate_enter(&priv->accesses))
 		return -EIO;
-	if (decodes(pdev, bar)) {
+	if (decodes(pdev, pdev->desc->bars[bar].io)) {
 		rc = 0;
 		if (write) {
 			access_write(pdev, bar, offset, data, size);

@@ -89,7 +89,7 @@ void pci_config_write(struct pci_dev *pdev, u32 offset, u32 value, unsigned int 
 	else if (effect.power)
 		dev_set_power(priv, effect.d3);
 	if (effect.command)
-		dev_settle(priv);
+		dev_command(priv);
 	mutex_unlock(&priv->op_lock);
 
 	/* Leaving D3hot is a reset, too. */

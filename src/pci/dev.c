@@ -62,6 +62,19 @@ static void dev_run(struct pci_priv *priv) __must_hold(&priv->op_lock)
 		worker_resume(priv);
 }
 
+void dev_command(struct pci_priv *priv)
+{
+	if (bars_settled(priv)) {
+		dev_settle(priv);
+		return;
+	}
+	/* Neither work() nor an access may write where nobody will find it. */
+	worker_pause(priv);
+	gate_close(&priv->accesses);
+	bars_settle(priv);
+	dev_run(priv);
+}
+
 /* At rest: the model as after power on, and no interrupt left. */
 static void dev_model_reset(struct pci_priv *priv) __must_hold(&priv->op_lock)
 {
@@ -87,6 +100,7 @@ void dev_function_reset(struct pci_priv *priv)
 		mutex_unlock(&priv->lock);
 	}
 	priv->resetting = false;
+	bars_settle(priv);
 	dev_run(priv);
 }
 
@@ -101,6 +115,7 @@ void dev_set_power(struct pci_priv *priv, bool d3)
 	}
 	priv->d3 = true;
 	dev_rest(priv);
+	bars_settle(priv);
 }
 
 /* ---- opening and closing ---- */

@@ -79,7 +79,8 @@ enum pci_driver_state {
  * @irq_mode: enum pci_irq or -1
  * @pin: the level the model gave; @told: what the client knows; @telling: somebody is telling it;
  *under lock
- * @memory: where BARs are in poll mode; @own_memory: made by us
+ * @memory: where BARs are in poll mode; @own_memory: made by us; @hidden: from who has mapped them.
+ *	Under op_lock
  * @users: who found it by the topology; @open: somebody drives it; @going: it is being removed;
  *@shown: it can be found; @driver: is it vfio-pci's? @driver_override: "" none; all under
  *topology->lock
@@ -115,7 +116,7 @@ struct pci_priv {
 	_Atomic int irq_mode;
 
 	struct mem_device *memory;
-	bool own_memory;
+	bool own_memory, hidden;
 	struct pci_bar_io bar_io[PCI_BARS];
 	struct pci_worker worker;
 
@@ -216,6 +217,8 @@ void config_bar_put(struct pci_priv *priv, u32 offset, const struct pci_bar_desc
 
 /** dev_settle() - DMA on or off, as the state under op_lock says */
 void dev_settle(struct pci_priv *priv) __must_hold(&priv->op_lock);
+/** dev_command() - the same, and whether mapped BARs can be reached: the command register was written */
+void dev_command(struct pci_priv *priv) __must_hold(&priv->op_lock);
 /** dev_function_reset() - the function, not configuration space; leaves it in D0 */
 void dev_function_reset(struct pci_priv *priv) __must_hold(&priv->op_lock);
 /** dev_set_power() - D3 or D0 as PMCSR says now */
@@ -230,6 +233,10 @@ int bars_open(struct pci_priv *priv, struct mem_device *memory);
 void bars_close(struct pci_priv *priv);
 /** bars_clear() - memory is zero again */
 void bars_clear(struct pci_priv *priv);
+/** bars_settled() - can a program reach what it has mapped exactly if it may? */
+bool bars_settled(const struct pci_priv *priv) __must_hold(&priv->op_lock);
+/** bars_settle() - see to that; the function is at rest */
+void bars_settle(struct pci_priv *priv) __must_hold(&priv->op_lock);
 
 /* ---- worker.c ---- */
 

@@ -67,10 +67,10 @@ static int export_create(struct vfio_device *vdev, u32 bar, u64 off, u64 len, bo
 }
 
 static void exports_set(struct vfio_device *vdev, bool off)
+	__must_hold(&vdev->vfio->export_lock)
 {
 	struct vfio_export *export;
 
-	mutex_lock(&vdev->vfio->export_lock);
 	if (vdev->exports_off != off) {
 		vdev->exports_off = off;
 		cds_list_for_each_entry (export, &vdev->exports, node) {
@@ -78,17 +78,21 @@ static void exports_set(struct vfio_device *vdev, bool off)
 				dmabuf_revoke(export->dmabuf, off);
 		}
 	}
-	mutex_unlock(&vdev->vfio->export_lock);
 }
 
 void vfio_exports_revoke(struct vfio_device *vdev)
 {
+	mutex_lock(&vdev->vfio->export_lock);
 	exports_set(vdev, true);
+	mutex_unlock(&vdev->vfio->export_lock);
 }
 
 void vfio_exports_sync(struct vfio_device *vdev)
 {
+	/* Asked under the lock, or who asked earlier could have the last word. */
+	mutex_lock(&vdev->vfio->export_lock);
 	exports_set(vdev, !pci_mem_enabled(vdev->pdev));
+	mutex_unlock(&vdev->vfio->export_lock);
 }
 
 void vfio_exports_drop(struct vfio_device *vdev)

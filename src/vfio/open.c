@@ -54,11 +54,11 @@ static int device_memory(struct vfio_device *vdev, struct file *file)
 	if (vdev->pdev->access != PCI_ACCESS_POLL)
 		return 0;
 	if (file->host_memory)
-		rc = file->host_memory(file, &host_fd);
+		rc = file->host_memory(file, true, &host_fd);
 	if (rc)
 		return rc;
 	vdev->memory_file = file->host_memory ? file : NULL;
-	return mem_device_create(vdev->vfio->system->mem, host_fd, &vdev->memory);
+	return mem_device_create(vdev->vfio->system->mem, host_fd, true, &vdev->memory);
 }
 
 static void device_memory_free(struct vfio_device *vdev)

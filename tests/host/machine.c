@@ -137,9 +137,9 @@ static int dev_memory(struct dev *dev)
 
 	if (dev->memory)
 		return 0;
-	rc = dev->file.host_memory(&dev->file, &dev->fd);
+	rc = dev->file.host_memory(&dev->file, false, &dev->fd);
 	if (!rc)
-		rc = mem_device_create(machine->mem, dev->fd, &dev->memory);
+		rc = mem_device_create(machine->mem, dev->fd, false, &dev->memory);
 	if (!rc)
 		rc = mem_device_provide(dev->memory, PCI_REGION_OFFSET(0), BAR_SIZE, &dev->run);
 	if (!rc)

@@ -5,6 +5,13 @@
  */
 #include "prog.h"
 
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include <iommufd/uapi/vfio.h>
 
 #define PAGE 4096
@@ -158,11 +165,250 @@ static void registers_are_mapped_into_the_container(const char *name)
 	rig_close(&rig);
 }
 
+/* ---- without memory decode ---- */
+
+static uint64_t config_offset(int device)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info),
+					 .index = VFIO_PCI_CONFIG_REGION_INDEX };
+
+	CHECK(ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &info) == 0);
+	return info.offset;
+}
+
+static uint32_t config_read(int device, unsigned int at, unsigned int size)
+{
+	uint32_t value = 0;
+
+	CHECK(pread(device, &value, size, (off_t)(config_offset(device) + at)) == size);
+	return value;
+}
+
+static void config_write(int device, unsigned int at, uint32_t value, unsigned int size)
+{
+	CHECK(pwrite(device, &value, size, (off_t)(config_offset(device) + at)) == size);
+}
+
+static void decode_set(int device, bool on)
+{
+	config_write(device, PCI_COMMAND, on ? PCI_COMMAND_MEMORY : 0, 2);
+}
+
+static unsigned int power_of(int device)
+{
+	unsigned int at = config_read(device, PCI_CAPABILITY_LIST, 1);
+
+	while (at && config_read(device, at, 1) != PCI_CAP_ID_PM)
+		at = config_read(device, at + 1, 1);
+	return at ? at + PCI_PM_CTRL : 0;
+}
+
+static __thread sigjmp_buf back;
+
+static void on_bus_error(int sig)
+{
+	siglongjmp(back, 1);
+}
+
+/* As a program touches registers; false: it got the signal. */
+static bool touch(volatile uint32_t *reg, uint32_t *ret)
+{
+	if (sigsetjmp(back, 1))
+		return false;
+	*ret = *reg;
+	return true;
+}
+
+static bool store(volatile uint32_t *reg, uint32_t value)
+{
+	if (sigsetjmp(back, 1))
+		return false;
+	*reg = value;
+	return true;
+}
+
+/* A version of the NVMe, of the DSA: it is there after a reset, too. */
+static uint32_t version_at(const struct rig *rig)
+{
+	return strcmp(rig->name, MEMORY_DEVICE) ? 0 : 2;
+}
+
+static int child_touch(volatile uint32_t *reg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGBUS, SIG_DFL);
+		_exit(*reg ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static void touches_are_bus_errors_while_off(const struct rig *rig, volatile uint32_t *bar)
+{
+	uint32_t value, at = version_at(rig);
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+	volatile uint32_t *late;
+
+	CHECK(!touch(bar + at, &value));
+	CHECK(!touch(bar + PAGE / 4, &value));
+	CHECK(!store(bar + PAGE / 4, 1));
+	CHECK(child_touch(bar + at) == SIGBUS);
+	CHECK(ioctl(rig->device, VFIO_DEVICE_GET_REGION_INFO, &info) == 0);
+	CHECK_ERRNO(EIO, pread(rig->device, &value, 4, (off_t)info.offset));
+	/* It can be mapped, as it can be touched later. */
+	late = bar_map(rig->device, PAGE);
+	CHECK(late && !touch(late + at, &value));
+}
+
+static void without_decode_a_touch_is_a_bus_error(const char *name)
+{
+	struct rig rig = rig_open(name);
+	volatile uint32_t *bar = bar_map(rig.device, 2 * PAGE), *other = bar_map(rig.device, PAGE);
+	uint32_t version, value, at = version_at(&rig);
+	unsigned int power = power_of(rig.device);
+
+	CHECK(bar && other && touch(bar + at, &version) && version);
+	for (int round = 0; round < 3; round++) {
+		decode_set(rig.device, false);
+		touches_are_bus_errors_while_off(&rig, bar);
+		decode_set(rig.device, true);
+		CHECK(touch(bar + at, &value) && value == version);
+		CHECK(touch(other + at, &value) && value == version);
+		CHECK(touch(bar + PAGE / 4, &value));
+		CHECK(child_touch(bar + at) == 0);
+	}
+	/* Asleep, and awake again. */
+	if (power) {
+		config_write(rig.device, power, 3, 2);
+		touches_are_bus_errors_while_off(&rig, bar);
+		config_write(rig.device, power, 0, 2);
+		CHECK(touch(bar + at, &value) && value == version);
+	}
+	/* A reset spares the command register. */
+	CHECK(ioctl(rig.device, VFIO_DEVICE_RESET) == 0);
+	CHECK(touch(bar + at, &value) && value == version);
+	decode_set(rig.device, false);
+	CHECK(ioctl(rig.device, VFIO_DEVICE_RESET) == 0);
+	CHECK(!touch(bar + at, &value));
+	rig_close(&rig);
+	/* Opened anew it decodes. */
+	rig = rig_open(name);
+	bar = bar_map(rig.device, PAGE);
+	CHECK(bar && touch(bar + at, &value) && value == version);
+	rig_close(&rig);
+}
+
+/* ---- from many threads, and with the file as a weapon ---- */
+
+static struct {
+	struct rig rig;
+	volatile uint32_t *bar;
+	_Atomic bool end;
+} crowd;
+
+static void *crowd_decode(void *data)
+{
+	for (unsigned int i = 0; !crowd.end; i++)
+		decode_set(crowd.rig.device, i & 1);
+	return NULL;
+}
+
+static void *crowd_touch(void *data)
+{
+	uint32_t value;
+
+	for (unsigned int i = 0; !crowd.end; i++) {
+		touch(crowd.bar + i % 2048, &value);
+		store(crowd.bar + PAGE / 4 + 512, value);
+	}
+	return NULL;
+}
+
+static void *crowd_call(void *data)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info) };
+	uint32_t value;
+
+	CHECK(ioctl(crowd.rig.device, VFIO_DEVICE_GET_REGION_INFO, &info) == 0);
+	for (unsigned int i = 0; !crowd.end; i++) {
+		if (pread(crowd.rig.device, &value, 4, (off_t)info.offset) < 0)
+			CHECK(errno == EIO);
+		if (i % 16 == 0)
+			CHECK(ioctl(crowd.rig.device, VFIO_DEVICE_RESET) == 0);
+	}
+	return NULL;
+}
+
+static void many_at_once_harm_nobody(const char *name)
+{
+	void *(*const roles[])(void *) = { crowd_decode, crowd_decode, crowd_touch, crowd_touch,
+					   crowd_call };
+	pthread_t threads[sizeof(roles) / sizeof(roles[0])];
+	uint32_t version, value, at;
+
+	crowd.rig = rig_open(name);
+	crowd.bar = bar_map(crowd.rig.device, 2 * PAGE);
+	crowd.end = false;
+	at = version_at(&crowd.rig);
+	CHECK(crowd.bar && touch(crowd.bar + at, &version));
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		CHECK(pthread_create(&threads[i], NULL, roles[i], NULL) == 0);
+	usleep(300000);
+	crowd.end = true;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		pthread_join(threads[i], NULL);
+	decode_set(crowd.rig.device, true);
+	CHECK(ioctl(crowd.rig.device, VFIO_DEVICE_RESET) == 0);
+	CHECK(touch(crowd.bar + at, &value) && value == version);
+	rig_close(&crowd.rig);
+}
+
+/* What is behind the descriptor is a file, which the program may find out. */
+static void who_cuts_the_file_off_harms_itself(void)
+{
+	struct rig rig = rig_open(MEMORY_DEVICE);
+	volatile uint32_t *bar = bar_map(rig.device, PAGE);
+	uint32_t value, version;
+
+	CHECK(bar && touch(bar + 2, &version));
+	CHECK_ERRNO(EPERM, fcntl(rig.device, F_ADD_SEALS, F_SEAL_GROW));
+	CHECK_ERRNO(EPERM, fcntl(rig.device, F_ADD_SEALS, F_SEAL_SHRINK));
+	if (ftruncate(rig.device, 0) == 0) {
+		/* The signal, or all ones of a device that does not find its registers. */
+		CHECK(!touch(bar + 2, &value) || value == UINT32_MAX);
+		usleep(10000);
+		decode_set(rig.device, false);
+		decode_set(rig.device, true);
+		CHECK(touch(bar + 2, &value));
+		CHECK(ftruncate(rig.device, 0) == 0);
+		ioctl(rig.device, VFIO_DEVICE_RESET);
+	}
+	rig_close(&rig);
+	rig = rig_open(MEMORY_DEVICE);
+	bar = bar_map(rig.device, PAGE);
+	CHECK(bar && touch(bar + 2, &value) && value == version);
+	rig_close(&rig);
+}
+
 int main(void)
 {
+	struct sigaction action = { .sa_handler = on_bus_error };
+
+	CHECK(sigaction(SIGBUS, &action, NULL) == 0);
 	two_descriptors_share_registers();
 	who_has_no_descriptor_shares_none();
 	registers_are_mapped_into_the_container(MEMORY_DEVICE);
-	registers_are_mapped_into_the_container(TRAP_DEVICE);
+	/* Before this process is traced, and while it is. */
+	for (int traced = 0; traced < 2; traced++) {
+		without_decode_a_touch_is_a_bus_error(MEMORY_DEVICE);
+		many_at_once_harm_nobody(MEMORY_DEVICE);
+		who_cuts_the_file_off_harms_itself();
+		registers_are_mapped_into_the_container(TRAP_DEVICE);
+	}
+	without_decode_a_touch_is_a_bus_error(TRAP_DEVICE);
+	many_at_once_harm_nobody(TRAP_DEVICE);
 	return 0;
 }

@@ -465,7 +465,10 @@ static int tracer_start(struct tracer *tracer) __must_hold(&tracer->lock)
 	if (tracer->started)
 		return 0;
 	sigaction(WAKE_SIGNAL, &action, NULL);
+	/* Signals are not its business, but for those of a guarded copy. */
 	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
 	/* The new thread inherits the mask of this one. */
 	pthread_sigmask(SIG_SETMASK, &set, &old);
 	rc = -pthread_create(&tracer->thread, NULL, tracer_thread, tracer);

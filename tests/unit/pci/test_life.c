@@ -168,7 +168,7 @@ static void work_sees_what_is_written_to_memory(void **state)
 	struct told told;
 	u32 *regs;
 
-	assert_int_equal(mem_device_create(rig->system->mem, -1, &memory), 0);
+	assert_int_equal(mem_device_create(rig->system->mem, -1, true, &memory), 0);
 	rig_open(edu, &told, memory);
 	idev = rig_attach(rig, edu);
 	cfg_master(edu, true);

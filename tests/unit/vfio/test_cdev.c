@@ -4,6 +4,8 @@
 
 #include <sys/mman.h>
 
+#include "mem/mem.h"
+
 #define PG 4096UL
 
 /* ---- before and during bind ---- */
@@ -378,6 +380,34 @@ static void with_decode_off_registers_are_eio(void **state)
 	rig_close(fd);
 }
 
+static void with_decode_off_mapped_registers_are_not_there(void **state)
+{
+	int fd = rig_device(0, 0);
+	void *va, *late;
+	u64 value;
+
+	assert_int_equal(iommufd_mmap(rig.proc, NULL, TOY_BAR0, PROT_READ | PROT_WRITE, MAP_SHARED,
+				      fd, PCI_REGION_OFFSET(0), &va),
+			 0);
+	rig_write(fd, TOY_SCRATCH, 42, 8);
+	rig_config_write(fd, 4, 0, 2);
+	/* As a load, but for the signal. */
+	assert_int_equal(mem_guard_copy(&value, va, 8), -EFAULT);
+	assert_int_equal(mem_guard_copy((u8 *)va + TOY_BAR0 - 8, &value, 8), -EFAULT);
+	assert_int_equal(iommufd_mmap(rig.proc, NULL, PG, PROT_READ, MAP_SHARED, fd,
+				      PCI_REGION_OFFSET(0), &late),
+			 0);
+	assert_int_equal(mem_guard_copy(&value, late, 8), -EFAULT);
+	rig_config_write(fd, 4, 2, 2);
+	assert_int_equal(mem_guard_copy(&value, (u8 *)va + TOY_SCRATCH, 8), 0);
+	assert_int_equal(value, 42);
+	assert_int_equal(mem_guard_copy(&value, late, 8), 0);
+	assert_int_equal(value, TOY_MAGIC);
+	iommufd_munmap(rig.proc, late, PG);
+	iommufd_munmap(rig.proc, va, TOY_BAR0);
+	rig_close(fd);
+}
+
 static void bars_are_mapped_and_outlive_the_descriptor(void **state)
 {
 	int fd = rig_device(0, 0);
@@ -541,6 +571,7 @@ int main(void)
 		T(the_msix_table_is_out_of_reach_of_calls),
 		T(configuration_space_is_read_whole_and_not_beyond),
 		T(with_decode_off_registers_are_eio),
+		T(with_decode_off_mapped_registers_are_not_there),
 		T(bars_are_mapped_and_outlive_the_descriptor),
 		cmocka_unit_test_setup_teardown(without_mmap_registers_are_calls_only,
 						begin_no_mmap, rig_end),

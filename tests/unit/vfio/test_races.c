@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "mem/mem.h"
+
 #define PG     4096UL
 #define ROUNDS 60
 
@@ -134,7 +136,7 @@ static void *touches(void *arg)
 
 static void resetting_against_registers(void **state)
 {
-	volatile u64 *bar;
+	bool decodes = true;
 	struct thread t;
 	void *va;
 
@@ -142,12 +144,14 @@ static void resetting_against_registers(void **state)
 	assert_int_equal(iommufd_mmap(rig.proc, NULL, TOY_BAR0, PROT_READ | PROT_WRITE, MAP_SHARED,
 				      shared_fd, PCI_REGION_OFFSET(0), &va),
 			 0);
-	bar = va;
 	run(&t, touches);
 	for (int i = 0; i < ROUNDS; i++) {
 		assert_int_equal(rig_ioctl(shared_fd, VFIO_DEVICE_RESET, NULL), 0);
-		bar[0x100] = (u64)i;
-		rig_config_write(shared_fd, 4, i % 2 ? 2 : 0, 2);
+		/* As a store, but for the signal. */
+		assert_int_equal(mem_guard_copy((u64 *)va + 0x100, &i, sizeof(i)),
+				 decodes ? 0 : -EFAULT);
+		decodes = i % 2;
+		rig_config_write(shared_fd, 4, decodes ? 2 : 0, 2);
 	}
 	join(&t);
 	iommufd_munmap(rig.proc, va, TOY_BAR0);

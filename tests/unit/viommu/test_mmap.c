@@ -169,7 +169,7 @@ static int lent_fd = -1;
 static void *unseen[4]; /* cookies of mappings that have ended */
 static u32 unseen_count, settled;
 
-static int lend(struct file *file, int *ret_fd)
+static int lend(struct file *file, bool shrinks, int *ret_fd)
 {
 	*ret_fd = lent_fd;
 	return lent_fd < 0 ? -ENOMEM : 0;
