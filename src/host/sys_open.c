@@ -57,11 +57,14 @@ long open_file_send(struct call *call, struct file *file, struct host_name *name
 	rc = fdtable_open(call->host, file, name, open_flags, &native);
 	if (rc)
 		return rc;
-	rc = notify_addfd(call->host, call->req->id, native, -1, open_flags, true);
+	/*
+	 * Not as the answer itself: who waits for that in the kernel has the file in hand, and
+	 * so the caller's close() would not be the last one while we are not let run.
+	 */
+	rc = notify_addfd(call->host, call->req->id, native, -1, open_flags, false);
 	/* If it did not get there, this close is the last one and releases the file. */
 	close(native);
-	call->sent = rc;
-	return rc < 0 ? rc : CALL_SENT;
+	return rc;
 }
 
 long open_file_high(struct call *call, struct file *file, struct host_name *name, int open_flags)

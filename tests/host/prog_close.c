@@ -107,11 +107,29 @@ static void exec_closes_what_is_close_on_exec(void *va)
 	nothing_is_pinned(va);
 }
 
+/* More of them than processors: whoever serves an open is now and then not let run right after it. */
+static void however_busy_the_machine_is(void)
+{
+	pid_t pids[8];
+
+	for (size_t i = 0; i < sizeof(pids) / sizeof(pids[0]); i++) {
+		pids[i] = fork();
+		CHECK(pids[i] >= 0);
+		if (!pids[i]) {
+			after_close_returns_nothing_is_pinned(buffer());
+			_exit(0);
+		}
+	}
+	for (size_t i = 0; i < sizeof(pids) / sizeof(pids[0]); i++)
+		CHECK(child_status(pids[i]) == 0);
+}
+
 int main(void)
 {
 	void *va = buffer();
 
 	after_close_returns_nothing_is_pinned(va);
+	however_busy_the_machine_is();
 	a_duplicate_delays_it_to_its_own_close(va);
 	a_child_delays_it_to_its_end(va);
 	replacing_by_dup2_closes_it(va);
