@@ -353,8 +353,7 @@ static void *race_lookup(void *data)
 		if (object_get(race->ctx, id, IOMMUFD_OBJ_ANY, &obj))
 			continue;
 		/* Whatever else happens: what was found is alive until it is put. */
-		if (container_of(obj, struct fake_object, obj)->magic != FAKE_MAGIC)
-			abort();
+		assert_true(container_of(obj, struct fake_object, obj)->magic == FAKE_MAGIC);
 		atomic_fetch_add(&race->found, 1);
 		object_put(race->ctx, obj);
 	}
@@ -374,8 +373,7 @@ static void *race_user(void *data)
 			rc = object_remove(race->ctx, NULL, id, 0);
 		} while (rc == -EBUSY);
 		/* The other destroyer may have had it, or have put another in its place. */
-		if (rc && rc != -ENOENT)
-			abort();
+		assert_true(!rc || rc == -ENOENT);
 	}
 	return NULL;
 }
@@ -416,8 +414,7 @@ static void *race_check(void *data)
 	char buf[128];
 
 	while (!atomic_load(&race->stop))
-		if (ctx_check(race->ctx, buf, sizeof(buf)))
-			abort();
+		assert_int_equal(ctx_check(race->ctx, buf, sizeof(buf)), 0);
 	return NULL;
 }
 

@@ -68,11 +68,9 @@ static void halt(struct halted *h, struct iopt_area *shows, void *(*fn)(void *))
 	h->pages = pages_get(shows->pages);
 	sem_init(&h->held, 0, 0);
 	sem_init(&h->enough, 0, 0);
-	if (pthread_create(&h->holder, NULL, hold, h))
-		abort();
+	assert_int_equal(pthread_create(&h->holder, NULL, hold, h), 0);
 	sem_wait(&h->held);
-	if (pthread_create(&h->thread, NULL, fn, h))
-		abort();
+	assert_int_equal(pthread_create(&h->thread, NULL, fn, h), 0);
 	while (!(area = area_of(h->bed, h->ioas, h->iova)) || area_usable(area))
 		usleep(100);
 }

@@ -48,8 +48,7 @@ static void expect(struct worker *w, const char *what, long rc, const int *allow
 
 static void worker_start(struct worker *w, void *(*fn)(void *))
 {
-	if (pthread_create(&w->thread, NULL, fn, w))
-		abort();
+	assert_int_equal(pthread_create(&w->thread, NULL, fn, w), 0);
 }
 
 static void worker_join(struct worker *w)
