@@ -182,14 +182,18 @@ static int group_add_device(struct iommu_group *group, struct device *dev)
 		if (rc)
 			group_drop_default(group);
 	}
-	if (!rc)
+	if (!rc) {
+		/* Who switches the group's domain from here on looks at it. */
+		dev->iommu_group = group;
 		cds_list_add_tail(&gdev->node, &group->devices);
+	}
 	mutex_unlock(&group->lock);
 	if (rc)
 		free(gdev);
 	return rc;
 }
 
+/* Its DMA ends with the lock held: who switches the domain meets all of it, or none. */
 static void group_del_device(struct iommu_group *group, struct device *dev)
 {
 	struct iommu_group_device *gdev, *tmp;
@@ -201,6 +205,7 @@ static void group_del_device(struct iommu_group *group, struct device *dev)
 		cds_list_del(&gdev->node);
 		free(gdev);
 	}
+	iommu_dma_destroy(dev);
 	group_drop_default(group);
 	mutex_unlock(&group->lock);
 }
@@ -232,7 +237,6 @@ int iommu_probe_device(struct device *dev)
 	rc = group_add_device(group, dev);
 	if (rc)
 		goto err_put_group;
-	dev->iommu_group = group;
 	return 0;
 err_put_group:
 	iommu_group_put(group);
@@ -249,7 +253,6 @@ void iommu_release_device(struct device *dev)
 {
 	if (!dev->iommu_group)
 		return;
-	iommu_dma_destroy(dev);
 	group_del_device(dev->iommu_group, dev);
 	if (dev->ops->release_device)
 		dev->ops->release_device(dev);

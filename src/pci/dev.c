@@ -262,3 +262,25 @@ void pci_dev_start(struct pci_dev *pdev)
 	}
 	mutex_unlock(&priv->op_lock);
 }
+
+int pci_dev_save(struct pci_dev *pdev, void **ret_data, size_t *ret_len)
+{
+	struct pci_priv *priv = pdev->priv;
+	int rc;
+
+	mutex_lock(&priv->op_lock);
+	rc = pdev->ops->migrate_save(pdev, ret_data, ret_len);
+	mutex_unlock(&priv->op_lock);
+	return rc;
+}
+
+int pci_dev_load(struct pci_dev *pdev, const void *data, size_t len)
+{
+	struct pci_priv *priv = pdev->priv;
+	int rc;
+
+	mutex_lock(&priv->op_lock);
+	rc = pdev->ops->migrate_load(pdev, data, len);
+	mutex_unlock(&priv->op_lock);
+	return rc;
+}

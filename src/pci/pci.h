@@ -107,7 +107,7 @@ struct pci_desc {
  *	Needed with desc->sriov_vfs
  * @vf_enable: SR-IOV: VF @index appears (after @vf_create) or goes; may refuse to appear; may be missing
  * @migrate_save: the whole state as bytes (malloc()ed): the device is stopped; @migrate_load: the reverse.
- *	Missing: no migration.  While stopped, work() is not called
+ *	Missing: no migration.  While stopped, work() is not called, nor is @reset while these run
  * @destroy: the last call
  * @inject: the control socket's `inject` for this device: a word of the model's and an argument; 0 or -errno
  *
@@ -292,5 +292,13 @@ bool pci_intx_level(const struct pci_dev *pdev);
 /** pci_dev_stop(), pci_dev_start() - no DMA and no work() in between (migration); stop waits for what is under way */
 void pci_dev_stop(struct pci_dev *pdev);
 void pci_dev_start(struct pci_dev *pdev);
+/**
+ * pci_dev_save(), pci_dev_load() - the model's state, of one that is stopped and can migrate; nobody
+ *	resets it meanwhile
+ * @ret_data: the caller's to free()
+ * Return: 0 or the model's errno.
+ */
+int pci_dev_save(struct pci_dev *pdev, void **ret_data, size_t *ret_len);
+int pci_dev_load(struct pci_dev *pdev, const void *data, size_t len);
 
 #endif

@@ -239,7 +239,7 @@ static int mig_save(struct vfio_device *vdev)
 	struct vfio_mig_file *mf = vdev->mig.file;
 	void *data = NULL;
 	size_t len = 0;
-	int rc = vdev->pdev->ops->migrate_save(vdev->pdev, &data, &len);
+	int rc = pci_dev_save(vdev->pdev, &data, &len);
 
 	if (rc)
 		return rc;
@@ -271,8 +271,7 @@ static int mig_load(struct vfio_device *vdev)
 		return 0;
 	if (mf->len >= sizeof(*head) && head->magic == STREAM_MAGIC &&
 	    !strncmp(head->model, vdev->pdev->desc->model, sizeof(head->model) - 1))
-		rc = vdev->pdev->ops->migrate_load(vdev->pdev, mf->buf + sizeof(*head),
-						   mf->len - sizeof(*head));
+		rc = pci_dev_load(vdev->pdev, mf->buf + sizeof(*head), mf->len - sizeof(*head));
 	return rc;
 }
 
@@ -472,7 +471,7 @@ int vfio_mig_size_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t l
 		  vdev->mig.state == VFIO_DEVICE_STATE_PRE_COPY;
 	if (running)
 		pci_dev_stop(vdev->pdev);
-	rc = vdev->pdev->ops->migrate_save(vdev->pdev, &data, &bytes);
+	rc = pci_dev_save(vdev->pdev, &data, &bytes);
 	if (running)
 		pci_dev_start(vdev->pdev);
 	mutex_unlock(&vdev->set->lock);
