@@ -274,7 +274,7 @@ void machine_slot_put(struct machine *machine, struct machine_slot *slot)
 
 /*
  * The parser wants a whole description to see what is taken; it gets one that borrows
- * what the machine has.  Nothing can change meanwhile: changes is held.
+ * what the machine has.  Nothing of it can go meanwhile: changes is held.
  */
 static int device_describe(struct machine *machine, const struct machine_item *item,
 			   struct machine_device *ret_device, struct machine_error *error)
@@ -343,9 +343,12 @@ int machine_device_remove(struct machine *machine, const char *name)
 	mutex_unlock(&machine->lock);
 	/* Its place and its name stay taken until it is gone. */
 	pci_dev_remove(slot->pdev);
+	/* Who describes another one has borrowed its words. */
+	mutex_lock(&machine->changes);
 	mutex_lock(&machine->lock);
 	*slot_find(machine, slot->device.id) = NULL;
 	mutex_unlock(&machine->lock);
+	mutex_unlock(&machine->changes);
 	machine_device_fini(&slot->device);
 	free(slot);
 	return 0;

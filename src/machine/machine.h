@@ -24,7 +24,8 @@ struct machine_slot {
 /**
  * struct machine
  * @system, @topology, @vfio: immutable
- * @changes: one device_add() at a time, so that two do not choose one slot; above @lock
+ * @changes: one device_add() at a time, so that two do not choose one slot, and no slot is freed
+ *	that it looks at; above @lock
  * @lock: innermost; never held while a device is made or ended
  * @desc: its devices are moved to @slots and to nothing else; the rest of it is immutable
  * @unused: users of a slot became 0; with @lock

@@ -102,7 +102,9 @@ void vfio_group_put(struct vfio_group *group)
 		group_free(group);
 }
 
-int vfio_group_join(struct vfio *vfio, u32 id, struct vfio_device *vdev)
+/* Into the group's list; the group is made for its first device. */
+static int group_enter(struct vfio *vfio, u32 id, struct vfio_device *vdev)
+	__must_hold(&vfio->group_lock)
 {
 	struct vfio_group *group;
 	int rc = 0;
@@ -117,16 +119,49 @@ int vfio_group_join(struct vfio *vfio, u32 id, struct vfio_device *vdev)
 	if (rc)
 		return rc;
 	vdev->group = group;
-	mutex_lock(&group->lock);
 	mutex_lock(&vfio->lock);
 	cds_list_add_tail(&vdev->group_node, &group->devices);
 	mutex_unlock(&vfio->lock);
+	return 0;
+}
+
+int vfio_group_join(struct vfio *vfio, u32 id, struct vfio_device *vdev)
+{
+	struct vfio_group *group;
+	int rc;
+
+	mutex_lock(&vfio->group_lock);
+	rc = group_enter(vfio, id, vdev);
+	mutex_unlock(&vfio->group_lock);
+	if (rc)
+		return rc;
+	group = vdev->group;
+	mutex_lock(&group->lock);
 	if (group->container)
 		rc = vfio_container_device_added(group->container, vdev);
 	mutex_unlock(&group->lock);
 	if (rc)
 		vfio_group_leave(vdev);
 	return rc;
+}
+
+/* The names go with the last device, once; its number is free for another group afterwards. */
+static void group_bury(struct vfio_group *group)
+{
+	struct vfio *vfio = group->vfio;
+	bool last;
+
+	mutex_lock(&vfio->group_lock);
+	mutex_lock(&group->lock);
+	mutex_lock(&vfio->lock);
+	last = !group->dead && cds_list_empty(&group->devices);
+	if (last)
+		group->dead = true;
+	mutex_unlock(&vfio->lock);
+	mutex_unlock(&group->lock);
+	if (last)
+		vfio_names_hide(vfio, &group->names);
+	mutex_unlock(&vfio->group_lock);
 }
 
 void vfio_group_leave(struct vfio_device *vdev)
@@ -136,14 +171,12 @@ void vfio_group_leave(struct vfio_device *vdev)
 	mutex_lock(&group->lock);
 	mutex_lock(&group->vfio->lock);
 	cds_list_del(&vdev->group_node);
-	group->dead = cds_list_empty(&group->devices);
 	mutex_unlock(&group->vfio->lock);
 	/* After it has left the list: then nobody else attaches it again. */
 	if (group->container)
 		vfio_container_device_removed(group->container, vdev);
 	mutex_unlock(&group->lock);
-	if (group->dead)
-		vfio_names_hide(group->vfio, &group->names);
+	group_bury(group);
 	vfio_group_put(group);
 }
 

@@ -170,6 +170,7 @@ static void device_init(struct vfio_device *vdev, struct vfio *vfio, struct pci_
 	vdev->emulated = emulated;
 	vdev->client = (struct pci_client){
 		.irq = client_irq, .intx = client_intx, .reset_done = client_reset_done};
+	vdev->removing = true; /* nobody opens what is half made */
 	vdev->wakeup = -1;
 	vdev->mig.state = VFIO_DEVICE_STATE_RUNNING;
 	vfio_token_init(vdev);
@@ -202,6 +203,14 @@ static void device_unpublish(struct vfio_device *vdev)
 	mutex_unlock(&vdev->vfio->lock);
 }
 
+/* From here on it can be opened; who sees its node a moment before gets ENODEV, as on Linux. */
+static void device_allow(struct vfio_device *vdev)
+{
+	mutex_lock(&vdev->vfio->lock);
+	vdev->removing = false;
+	mutex_unlock(&vdev->vfio->lock);
+}
+
 static int device_create(struct vfio *vfio, struct pci_dev *pdev, u32 group, bool emulated)
 {
 	struct vfio_device *vdev = zalloc(sizeof(*vdev));
@@ -222,8 +231,10 @@ static int device_create(struct vfio *vfio, struct pci_dev *pdev, u32 group, boo
 	if (rc)
 		goto err_set;
 	rc = device_names(vdev) ?: vfio_names_show(vfio, &vdev->names);
-	if (!rc)
+	if (!rc) {
+		device_allow(vdev);
 		return 0;
+	}
 	vfio_names_hide(vfio, &vdev->names);
 	vfio_group_leave(vdev);
 err_set:
@@ -374,6 +385,7 @@ static void vfio_init(struct vfio *vfio)
 	pthread_condattr_t attr;
 
 	vfio->listener = (struct pci_listener){.added = vfio_added, .removing = vfio_removing};
+	mutex_init(&vfio->group_lock);
 	mutex_init(&vfio->lock);
 	mutex_init(&vfio->export_lock);
 	pthread_condattr_init(&attr);
@@ -408,6 +420,7 @@ static void vfio_fini(struct vfio *vfio)
 	pthread_cond_destroy(&vfio->idle);
 	mutex_destroy(&vfio->export_lock);
 	mutex_destroy(&vfio->lock);
+	mutex_destroy(&vfio->group_lock);
 	free(vfio);
 }
 

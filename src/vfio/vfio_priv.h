@@ -2,10 +2,13 @@
 /*
  * Inside the room: devices, the sets they are reset in, groups, open files.
  *
- * Locks, in this order: group->lock, container->rwsem, set->lock, irqs.igate, vfio->lock;
- * irqs.lock. group->lock  whether a group is open, and what it is attached to set->lock    opening,
- * closing, attaching, resetting the devices of a bus; state that lives as long as a device is open
- *   vfio->lock   the lists; how many files of a device are open; a leaf but for irqs.lock
+ * Locks, in this order: vfio->group_lock, group->lock, container->rwsem, set->lock, irqs.igate,
+ * vfio->lock; irqs.lock.
+ *   vfio->group_lock  one group comes or goes at a time
+ *   group->lock       whether a group is open, and what it is attached to
+ *   set->lock         opening, closing, attaching, resetting the devices of a bus; state that lives
+ *                     as long as a device is open
+ *   vfio->lock        the lists; how many files of a device are open; a leaf but for irqs.lock
  */
 #ifndef VFIO_VFIO_PRIV_H
 #define VFIO_VFIO_PRIV_H
@@ -56,6 +59,7 @@ struct vfio_names {
 
 /**
  * struct vfio - the room's state for one system
+ * @group_lock: one group at a time is made for its first device, or ends with its last
  * @devices: struct vfio_device.node
  * @minors: of cdevs
  * @idle: a device lost its last file; with lock
@@ -67,6 +71,7 @@ struct vfio {
 	struct watcher *watcher;
 	struct pci_listener listener;
 	struct vfio_names names;
+	struct mutex group_lock;
 	struct mutex lock;
 	pthread_cond_t idle;
 	struct cds_list_head devices __guarded_by(&lock);
@@ -100,7 +105,7 @@ struct vfio_group {
 	struct vfio *vfio;
 	u32 id;
 	u32 refs __guarded_by(&vfio->lock);
-	bool dead __guarded_by(&vfio->lock);
+	bool dead __guarded_by(&vfio->lock); /* written under lock as well */
 	struct cds_list_head devices;
 	struct vfio_names names;
 	struct mutex lock;
@@ -128,8 +133,8 @@ struct vfio_migration {
 
 /**
  * struct vfio_device - a function, or an emulated device
- * @files: open files, of its cdev and by its group; @removing: there will be no more; @used: it is
- *	open in the sense of @open_count; vfio->lock
+ * @files: open files, of its cdev and by its group; @removing: there will be no more, or none yet:
+ *	it is still being made; @used: it is open in the sense of @open_count; vfio->lock
  * @open_count: of those, how many share the open state; the rest under set->lock
  * @idev, @access: what it is in @ctx: one of them
  * @container_idev: the same in the container its group is attached to, while not open

@@ -221,6 +221,41 @@ static void devices_come_and_go_while_looked_at(void **state)
 	assert_null(machine_slot_get(machine, "x"));
 }
 
+static void *plugs_one(void *arg)
+{
+	char add[120], remove[120];
+
+	snprintf(add, sizeof(add),
+		 "{\"execute\":\"device-add\",\"arguments\":{\"model\":\"dsa\",\"id\":\"%s\"}}",
+		 (const char *)arg);
+	snprintf(remove, sizeof(remove),
+		 "{\"execute\":\"device-remove\",\"arguments\":{\"device\":\"%s\"}}",
+		 (const char *)arg);
+	for (int i = 0; i < 40; i++) {
+		struct json_object *reply = ask(add);
+
+		expect_text(reply, "return/id", (const char *)arg);
+		json_object_put(reply);
+		reply = ask(remove);
+		assert_non_null(talk_at(reply, "return"));
+		json_object_put(reply);
+	}
+	return NULL;
+}
+
+/* Who describes a new one looks at the names of those that are there. */
+static void one_is_added_while_others_go(void **state)
+{
+	static char ids[3][8] = {"x", "y", "z"};
+	pthread_t threads[3];
+
+	assert_int_equal(start(NULL), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, plugs_one, ids[i]), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* Each step of the start fails once; nothing is left, and at last it works. */
 static void a_start_that_fails_leaves_nothing(void **state)
 {
@@ -253,6 +288,7 @@ int main(void)
 		rigged(a_program_may_remove_a_device),
 		rigged(dma_goes_through_the_device),
 		rigged(devices_come_and_go_while_looked_at),
+		rigged(one_is_added_while_others_go),
 		cmocka_unit_test(a_start_that_fails_leaves_nothing),
 	};
 

@@ -190,6 +190,64 @@ static void removing_against_opening(void **state)
 	join(&b);
 }
 
+static _Atomic u32 group_opens;
+
+/* A function of bus 3, again and again; those of one device that promises nothing are one group. */
+static void *plugs(void *arg)
+{
+	static _Atomic u8 functions;
+	u8 function = functions++ % 2;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct toy *toy = toy_add(rig.topology, PCI_ADDR(3, 0, function), rig_access,
+					  TOY_NO_ACS);
+
+		/* The first ones stay until they have been opened. */
+		while (!group_opens)
+			usleep(100);
+		pci_dev_remove(&toy->pdev);
+	}
+	return NULL;
+}
+
+/* By the group's node, whichever of its devices is there. */
+static void *opens_groups(void *arg)
+{
+	int container = rig_open("/dev/vfio/vfio");
+
+	while (!stop) {
+		int group = rig_open("/dev/vfio/3"), fd;
+
+		assert_true(group >= 0 || group == -ENOENT || group == -ENODEV);
+		if (group < 0)
+			continue;
+		rig_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
+		rig_ioctl(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
+		fd = (int)rig_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)"0000:03:00.0");
+		if (fd >= 0) {
+			assert_int_equal(rig_read(fd, TOY_ID, 4), TOY_MAGIC);
+			rig_close(fd);
+			group_opens++;
+		}
+		rig_close(group);
+	}
+	rig_close(container);
+	return NULL;
+}
+
+static void devices_of_one_group_come_and_go_together(void **state)
+{
+	struct thread a, b, c;
+
+	group_opens = 0;
+	run(&a, plugs);
+	run(&b, plugs);
+	run(&c, opens_groups);
+	pthread_join(a.thread, NULL);
+	pthread_join(b.thread, NULL);
+	join(&c);
+}
+
 static u8 shared_token[16] = {1, 2, 3};
 static _Atomic u32 vf_binds;
 
@@ -312,6 +370,7 @@ int main(void)
 		T(setting_interrupts_on_two_threads_while_they_come),
 		T(resetting_against_registers),
 		T(removing_against_opening),
+		T(devices_of_one_group_come_and_go_together),
 		cmocka_unit_test_setup_teardown(vfs_come_and_go_against_opening, begin_sriov, end),
 		T(a_device_that_goes_asks_its_user_and_waits),
 	};

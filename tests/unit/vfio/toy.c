@@ -173,12 +173,13 @@ static const struct pci_ops toy_ops_no_migration = {
 		 [3] = {.size = 0x100},                                                            \
 		 [4] = {.size = 0x20, .io = true}},                                                \
 	.msi_vectors = 4, .msix_vectors = TOY_VECTORS, .msix_bar = 0, .msix_table = TOY_TABLE,     \
-	.msix_pba = TOY_PBA, .has_pm = true, .has_pcie = true, .pasid_bits = 20, .acs = true
+	.msix_pba = TOY_PBA, .has_pm = true, .has_pcie = true, .pasid_bits = 20
 
-static const struct pci_desc toy_desc = {TOY_DESC, .intx_pin = 1, .has_flr = true};
-static const struct pci_desc toy_desc_no_flr = {TOY_DESC, .intx_pin = 1};
-static const struct pci_desc toy_desc_vf = {TOY_DESC, .has_flr = true};
-static const struct pci_desc toy_desc_pf = {TOY_DESC, .intx_pin = 1, .has_flr = true,
+static const struct pci_desc toy_desc = {TOY_DESC, .acs = true, .intx_pin = 1, .has_flr = true};
+static const struct pci_desc toy_desc_no_acs = {TOY_DESC, .intx_pin = 1, .has_flr = true};
+static const struct pci_desc toy_desc_no_flr = {TOY_DESC, .acs = true, .intx_pin = 1};
+static const struct pci_desc toy_desc_vf = {TOY_DESC, .acs = true, .has_flr = true};
+static const struct pci_desc toy_desc_pf = {TOY_DESC, .acs = true, .intx_pin = 1, .has_flr = true,
 					    .sriov_vfs = 2, .vf = &toy_desc_vf};
 
 static struct toy *toy_new(enum pci_access access, const struct pci_desc *desc,
@@ -203,8 +204,9 @@ struct toy *toy_add(struct pci_topology *topology, struct pci_addr addr, enum pc
 		    unsigned int flags)
 {
 	const struct pci_desc *desc = flags & TOY_NO_FLR  ? &toy_desc_no_flr
-				      : flags & TOY_SRIOV ? &toy_desc_pf
-							  : &toy_desc;
+				      : flags & TOY_SRIOV  ? &toy_desc_pf
+				      : flags & TOY_NO_ACS ? &toy_desc_no_acs
+							   : &toy_desc;
 	struct toy *toy =
 		toy_new(access, desc, flags & TOY_NO_MIGRATION ? &toy_ops_no_migration : &toy_ops);
 

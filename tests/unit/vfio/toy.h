@@ -45,7 +45,7 @@ struct toy {
 
 struct pci_topology;
 
-enum { TOY_NO_FLR = 1, TOY_NO_MIGRATION = 2, TOY_SRIOV = 4, TOY_EMULATED = 8 };
+enum { TOY_NO_FLR = 1, TOY_NO_MIGRATION = 2, TOY_SRIOV = 4, TOY_EMULATED = 8, TOY_NO_ACS = 16 };
 /** toy_add() - a new one at @addr, behind the generic IOMMU unless emulated */
 struct toy *toy_add(struct pci_topology *topology, struct pci_addr addr, enum pci_access access,
 		    unsigned int flags);
