@@ -10,9 +10,11 @@
 
 #define CONTAINER_DMAS_MAX 65535U
 
-/** struct container_dma - a mapping; @busy: being made or ended */
+/** struct container_dma - a mapping; @busy: being made or ended; @ending: by which request, if ended
+ */
 struct container_dma {
 	bool busy;
+	const struct container_ending *ending;
 };
 
 /**

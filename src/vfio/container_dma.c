@@ -51,7 +51,7 @@ static void dma_settle(struct vfio_container *container, u64 first)
 
 	mutex_lock(&container->lock);
 	if (rangemap_find(&container->dmas, first, &entry))
-		((struct container_dma *)entry.value)->busy = false;
+		*(struct container_dma *)entry.value = (struct container_dma){.busy = false};
 	pthread_cond_broadcast(&container->settled);
 	mutex_unlock(&container->lock);
 }
@@ -197,21 +197,26 @@ static int bitmap_set(u64 uptr, u64 first, u64 last)
  * All that is mapped may have been written: this is what Linux's type1 says of a container whose
  * groups have no pinned scope, which is all but those of mediated devices.  It looks neither at
  * marks in the tables nor at a device's own log (DMA_LOGGING), so these change nothing here.
+ * @ending: only of what this request ends; NULL: of all.
  */
-static int bitmap_report(struct vfio_container *container, u64 first, u64 last, u64 uptr)
+static int bitmap_report(struct vfio_container *container, const struct container_ending *ending,
+			 u64 first, u64 last, u64 uptr)
 {
 	struct rangemap_entry entry = {.first = first};
-	bool found;
+	bool found, wanted;
 	int rc = 0;
 
 	for (u64 at = first; !rc; at = entry.last + 1) {
 		mutex_lock(&container->lock);
 		found = rangemap_first_from(&container->dmas, at, &entry) && entry.first <= last;
+		wanted = found &&
+			 (!ending || ((struct container_dma *)entry.value)->ending == ending);
 		mutex_unlock(&container->lock);
 		if (!found)
 			break;
-		rc = bitmap_set(uptr, (entry.first - first) >> PAGE_SHIFT,
-				(MIN(entry.last, last) - first) >> PAGE_SHIFT);
+		if (wanted)
+			rc = bitmap_set(uptr, (entry.first - first) >> PAGE_SHIFT,
+					(MIN(entry.last, last) - first) >> PAGE_SHIFT);
 		if (entry.last == UINT64_MAX)
 			break;
 	}
@@ -231,61 +236,99 @@ static bool range_cuts(struct vfio_container *container, u64 first, u64 last, bo
 	return v2 && rangemap_find(&container->dmas, last, &entry) && entry.last != last;
 }
 
-/*
- * The next mapping that begins in [@first, @last], busy on our account from here on; one that is
- * busy on somebody else's is waited for.
+/**
+ * struct container_ending - a request that ends mappings; on its stack
+ * @first, @last: what is asked for
+ * @unmapped: bytes that are gone
  */
-static bool unmap_claim(struct vfio_container *container, u64 first, u64 last,
-			struct rangemap_entry *ret) __must_hold(&container->lock)
-{
-	while (rangemap_first_from(&container->dmas, first, ret) && ret->first <= last) {
-		struct container_dma *dma = ret->value;
+struct container_ending {
+	u64 first, last;
+	u64 unmapped;
+};
 
-		/* It began before the range: type1 v1 leaves it alone. */
-		if (ret->first < first) {
-			if (ret->last >= last)
-				return false;
-			first = ret->last + 1;
-			continue;
-		}
-		if (!dma->busy) {
-			dma->busy = true;
-			return true;
-		}
-		mutex_wait(&container->lock, &container->settled);
-	}
-	return false;
-}
-
-static int unmap_range(struct vfio_container *container, u64 first, u64 last, u64 *ret_unmapped)
+/* Until nothing in the range is being made or ended: only then is it known what there is. */
+static void range_settle(struct vfio_container *container, u64 first, u64 last)
+	__must_hold(&container->lock)
 {
 	struct rangemap_entry entry;
-	int rc = 0;
+	bool busy;
+
+	do {
+		busy = false;
+		rangemap_for_each_in (&container->dmas, entry, first, last)
+			busy |= ((struct container_dma *)entry.value)->busy;
+		if (busy)
+			mutex_wait(&container->lock, &container->settled);
+	} while (busy);
+}
+
+/*
+ * Mark all that a request takes away, at one moment: what is mapped into the range later stays.
+ * Version 1 goes by where a mapping begins, and takes nothing if one began before the range.
+ * Return: 0; -EINVAL: version 2, and a mapping would be cut.
+ */
+static int ending_begin(struct vfio_container *container, struct container_ending *ending, bool v2)
+	__must_hold(&container->lock)
+{
+	struct rangemap_entry entry;
+
+	range_settle(container, ending->first, ending->last);
+	if (range_cuts(container, ending->first, ending->last, v2))
+		return v2 ? -EINVAL : 0;
+	rangemap_for_each_in (&container->dmas, entry, ending->first, ending->last) {
+		struct container_dma *dma = entry.value;
+
+		dma->busy = true;
+		dma->ending = ending;
+	}
+	return 0;
+}
+
+/* The first mapping from @at on that is marked. */
+static bool ending_next(struct vfio_container *container, const struct container_ending *ending,
+			u64 at, struct rangemap_entry *ret)
+{
+	bool found = false;
 
 	mutex_lock(&container->lock);
-	while (!rc && unmap_claim(container, first, last, &entry)) {
-		mutex_unlock(&container->lock);
-		rc = iopt_unmap_iova(&container->ioas->iopt, entry.first, entry.last, &(u64){0});
+	while (rangemap_first_from(&container->dmas, at, ret) && ret->first <= ending->last) {
+		found = ((struct container_dma *)ret->value)->ending == ending;
+		if (found || ret->last >= ending->last)
+			break;
+		at = ret->last + 1;
+	}
+	mutex_unlock(&container->lock);
+	return found;
+}
+
+/* End what is marked, unless @rc says no; from a failure on the rest stays as it was. */
+static int ending_run(struct vfio_container *container, struct container_ending *ending, int rc)
+{
+	struct rangemap_entry entry = {.first = ending->first};
+
+	while (ending_next(container, ending, entry.first, &entry)) {
+		if (!rc)
+			rc = iopt_unmap_iova(&container->ioas->iopt, entry.first, entry.last,
+					     &(u64){0});
 		if (rc) {
 			dma_settle(container, entry.first);
 		} else {
-			*ret_unmapped += entry.last - entry.first + 1;
+			ending->unmapped += entry.last - entry.first + 1;
 			dma_remove(container, entry.first);
 		}
-		mutex_lock(&container->lock);
 	}
-	mutex_unlock(&container->lock);
 	return rc;
 }
 
 void container_unmap_everything(struct vfio_container *container)
 {
-	u64 unmapped = 0;
+	struct container_ending all = {.last = UINT64_MAX};
 
-	unmap_range(container, 0, UINT64_MAX, &unmapped);
 	mutex_lock(&container->lock);
+	ending_begin(container, &all, false);
 	container->dirty = false;
 	mutex_unlock(&container->lock);
+	ending_run(container, &all, 0);
 }
 
 static int unmap_check(const struct vfio_iommu_type1_dma_unmap *unmap, u64 *ret_last)
@@ -328,33 +371,33 @@ static int unmap_read_bitmap(struct vfio_container *container,
 
 int container_unmap_dma(struct vfio_container *container, u64 arg)
 {
-	bool v2 = container->type == VFIO_TYPE1v2_IOMMU, cuts = false;
+	bool v2 = container->type == VFIO_TYPE1v2_IOMMU;
 	struct vfio_iommu_type1_dma_unmap unmap = {0};
+	struct container_ending ending = {0};
 	struct vfio_bitmap bitmap;
-	u64 last, unmapped = 0;
 	bool dirty;
 	int rc = copy_from_user(&unmap, arg, sizeof(unmap));
 
 	if (!rc)
-		rc = unmap_check(&unmap, &last);
+		rc = unmap_check(&unmap, &ending.last);
 	dirty = unmap.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	if (!rc && dirty)
 		rc = unmap_read_bitmap(container, &unmap, arg, &bitmap);
 	if (rc)
 		return rc;
+	ending.first = unmap.iova;
 	mutex_lock(&container->lock);
-	cuts = range_cuts(container, unmap.iova, last, v2);
+	rc = ending_begin(container, &ending, v2);
 	mutex_unlock(&container->lock);
-	if (cuts && v2)
-		return -EINVAL;
-	/* Version 1: a range that begins inside a mapping takes nothing away. */
-	if (!cuts && dirty)
-		rc = bitmap_report(container, unmap.iova, last, (uintptr_t)bitmap.data);
-	if (!cuts && !rc)
-		rc = unmap_range(container, unmap.iova, last, &unmapped);
 	if (rc)
 		return rc;
-	unmap.size = unmapped;
+	if (dirty)
+		rc = bitmap_report(container, &ending, ending.first, ending.last,
+				   (uintptr_t)bitmap.data);
+	rc = ending_run(container, &ending, rc);
+	if (rc)
+		return rc;
+	unmap.size = ending.unmapped;
 	return copy_to_user(arg, &unmap, sizeof(unmap));
 }
 
@@ -385,7 +428,7 @@ static int dirty_get(struct vfio_container *container, u32 argsz, u64 arg)
 	mutex_unlock(&container->lock);
 	if (!tracking || cuts)
 		return -EINVAL;
-	return bitmap_report(container, get.iova, last, (uintptr_t)get.bitmap.data);
+	return bitmap_report(container, NULL, get.iova, last, (uintptr_t)get.bitmap.data);
 }
 
 int container_dirty_pages(struct vfio_container *container, u64 arg)
