@@ -121,12 +121,13 @@ void bench_run(const struct bench *bench, void *ctx)
 		fprintf(stderr, "\r\033[K");
 	qsort(ns, ROUNDS, sizeof(ns[0]), compare);
 	qsort(base, ROUNDS, sizeof(base[0]), compare);
-	printf("{\"name\": \"%s\", \"ns\": %.2f, \"best_ns\": %.2f", bench->name, ns[ROUNDS / 2], ns[0]);
+	printf("{\"name\": \"%s\", \"ns\": %.2f, \"best_ns\": %.2f", bench->name, ns[ROUNDS / 2],
+	       ns[0]);
 	if (bench->baseline)
 		printf(", \"baseline\": \"%s\", \"baseline_ns\": %.2f, \"baseline_best_ns\": %.2f, "
 		       "\"ratio\": %.2f, \"best_ratio\": %.2f",
-		       bench->baseline, base[ROUNDS / 2], base[0], ns[ROUNDS / 2] / base[ROUNDS / 2],
-		       ns[0] / base[0]);
+		       bench->baseline, base[ROUNDS / 2], base[0],
+		       ns[ROUNDS / 2] / base[ROUNDS / 2], ns[0] / base[0]);
 	if (bench->aim_ns)
 		printf(", \"aim_ns\": %.1f", bench->aim_ns);
 	if (bench->aim_ratio)

@@ -35,7 +35,9 @@ int bench_selected(const char *name);
 /** bench_run() - measure and print one row: ns per item, of both, and their ratio */
 void bench_run(const struct bench *bench, void *ctx);
 
-/** struct bench_chain - lines of memory in one cycle in no order: each says where the next one is */
+/**
+ * struct bench_chain - lines of memory in one cycle in no order: each says where the next one is
+ */
 struct bench_chain {
 	uint64_t *lines;
 	volatile uint64_t at;
@@ -47,7 +49,9 @@ void bench_chain_free(struct bench_chain *chain);
 void bench_chase(struct bench_chain *chain, uint64_t loads);
 
 uint64_t bench_now_ns(void);
-/** bench_check() - end the program with a line if @ok is false: a benchmark that fails is no figure */
+/**
+ * bench_check() - end the program with a line if @ok is false: a benchmark that fails is no figure
+ */
 void bench_check(int ok, const char *what);
 
 #endif

@@ -4,8 +4,8 @@
  * a disk beside pread() of the same file in the same order, its interrupt beside a bare
  * eventfd between two threads, and mapping memory for it by either way of VFIO.
  *
- *	bench-device COMMAND [NAME]   all rows, or those that match; COMMAND is the uiommufd to measure
- *	bench-device --inside FILE [NAME]  (inside)
+ *	bench-device COMMAND [NAME]   all rows, or those that match; COMMAND is the uiommufd to
+ *	measure bench-device --inside FILE [NAME]  (inside)
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -323,8 +323,10 @@ static void rows_copy_and_access(struct rig *rig)
 	struct bench copy = { .name = "copy+unmap 4K, no domain", .fn = copy_unmap, .n = 20000,
 			      .baseline = "two malloc+free", .baseline_fn = two_mallocs,
 			      .baseline_n = 20000 };
-	struct bench rw = { .name = "access_rw 4K, read", .fn = access_read, .n = 50000,
-			    .baseline = "memcpy 4K", .baseline_fn = copy_page, .baseline_n = 50000 };
+	struct bench rw = {
+		.name = "access_rw 4K, read", .fn = access_read, .n = 50000,
+		.baseline = "memcpy 4K", .baseline_fn = copy_page, .baseline_n = 50000,
+	};
 	uint32_t id;
 
 	rig->length = PAGE;
@@ -355,7 +357,8 @@ static void rows_million(struct rig *rig)
 	start = bench_now_ns();
 	for (uint64_t i = 0; i < n; i++)
 		unmap_at(rig, rig->ioas, PAGE + 2 * ((i * 7919) % n) * PAGE, PAGE);
-	printf("{\"name\": \"unmap one of 1000000 areas, random\", \"ns\": %.1f, \"aim_ns\": 1000}\n",
+	printf("{\"name\": \"unmap one of 1000000 areas, random\", \"ns\": %.1f, \"aim_ns\": "
+	       "1000}\n",
 	       (double)(bench_now_ns() - start) / n);
 }
 

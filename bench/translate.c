@@ -201,7 +201,8 @@ static void random_words(void *ctx, uint64_t n)
 		uint64_t offset = rig->iovas[n % RANDOMS] - BASE;
 
 		sum += *(volatile uint64_t *)(rig->memory +
-					      (offset / PAGE * 40503 % MAX_PAGES * PAGE | offset % PAGE));
+					      (offset / PAGE * 40503 % MAX_PAGES * PAGE |
+					       offset % PAGE));
 	}
 	rig->sink = sum;
 }
@@ -320,12 +321,13 @@ static void scene_grow(struct rig *rig, uint64_t pages)
 	}
 	rig->pages = pages;
 	for (uint32_t i = 0; i < RANDOMS; i++)
-		rig->iovas[i] = BASE + ((uint64_t)random() << 20 ^ (uint64_t)random()) % pages * PAGE +
+		rig->iovas[i] = BASE +
+				((uint64_t)random() << 20 ^ (uint64_t)random()) % pages * PAGE +
 				(uint64_t)random() % 512 * 8;
 }
 
-static void row(struct rig *rig, const char *what, uint64_t pages, bench_fn fn, const char *baseline,
-		bench_fn baseline_fn, double aim, double aim_ratio)
+static void row(struct rig *rig, const char *what, uint64_t pages, bench_fn fn,
+		const char *baseline, bench_fn baseline_fn, double aim, double aim_ratio)
 {
 	char name[96];
 	struct bench bench = { .name = name, .fn = fn, .n = 500000, .baseline = baseline,
@@ -348,9 +350,10 @@ static void rows_random(struct rig *rig)
 		    dependent_loads, pages <= 131072 ? 8 : 0, 0);
 		row(rig, "translate at random, chained", pages, random_chained,
 		    "4 dependent loads, chained", dependent_loads_chained, 0, 2);
-		row(rig, "translate at random", pages, random_pages, "sorted array", sorted_array, 0,
+		row(rig, "translate at random", pages, random_pages, "sorted array", sorted_array,
+		    0, 0);
+		row(rig, "translate at random", pages, random_pages, "hash table", hash_table, 0,
 		    0);
-		row(rig, "translate at random", pages, random_pages, "hash table", hash_table, 0, 0);
 		row(rig, "translate at random", pages, random_pages, "balanced tree (tsearch)",
 		    balanced_tree, 0, 0);
 		row(rig, "read 8 bytes at random", pages, read_random_words, "the same loads",
@@ -383,7 +386,8 @@ static void rows_copy(struct rig *rig)
 
 		rig->copy = sizes[i];
 		bench.n = bench.baseline_n = 64 * MIB / (sizes[i] < 16 * KIB ? 8 * PAGE : sizes[i]);
-		snprintf(name, sizeof(name), "DMA read of %llu bytes", (unsigned long long)sizes[i]);
+		snprintf(name, sizeof(name), "DMA read of %llu bytes",
+			 (unsigned long long)sizes[i]);
 		bench_run(&bench, rig);
 	}
 }
@@ -424,7 +428,8 @@ static double threads_ns(struct rig *rig, bench_fn fn, unsigned int count)
 		workers[i].rig = *rig;
 		workers[i].fn = fn;
 		workers[i].n = n;
-		bench_check(!pthread_create(&workers[i].thread, NULL, worker, &workers[i]), "thread");
+		bench_check(!pthread_create(&workers[i].thread, NULL, worker, &workers[i]),
+			    "thread");
 	}
 	for (unsigned int i = 0; i < count; i++) {
 		pthread_join(workers[i].thread, NULL);

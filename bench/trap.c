@@ -75,13 +75,15 @@ static int loop(long n)
 static int device_open(uint64_t *ret_offset)
 {
 	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX };
+	struct vfio_region_info info = { .argsz = sizeof(info),
+					 .index = VFIO_PCI_BAR0_REGION_INDEX };
 	int fd = open("/dev/vfio/devices/vfio0", O_RDWR);
 
 	bind.iommufd = open("/dev/iommu", O_RDWR);
 	bench_check(fd >= 0 && bind.iommufd >= 0, "/dev/vfio/devices/vfio0");
 	bench_check(ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0, "VFIO_DEVICE_BIND_IOMMUFD");
-	bench_check(ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) == 0, "VFIO_DEVICE_GET_REGION_INFO");
+	bench_check(ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) == 0,
+		    "VFIO_DEVICE_GET_REGION_INFO");
 	*ret_offset = info.offset;
 	return fd;
 }
@@ -108,7 +110,8 @@ static int loop_region(long n)
 
 	start = bench_now_ns();
 	for (long i = 0; i < n; i++)
-		bench_check(pread(fd, &value, sizeof(value), (off_t)offset) == sizeof(value), "pread");
+		bench_check(pread(fd, &value, sizeof(value), (off_t)offset) == sizeof(value),
+			    "pread");
 	printf("%.1f\n", (double)(bench_now_ns() - start) / n);
 	return 0;
 }
@@ -143,7 +146,8 @@ static int install_filter(void)
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+		       &prog);
 }
 
 static void copy_struct(const struct seccomp_notif *req)
@@ -152,8 +156,10 @@ static void copy_struct(const struct seccomp_notif *req)
 	struct iovec local = { &option, sizeof(option) };
 	struct iovec remote = { (void *)(uintptr_t)req->data.args[2], sizeof(option) };
 
-	bench_check(process_vm_readv(req->pid, &local, 1, &remote, 1, 0) == sizeof(option), "readv");
-	bench_check(process_vm_writev(req->pid, &local, 1, &remote, 1, 0) == sizeof(option), "writev");
+	bench_check(process_vm_readv(req->pid, &local, 1, &remote, 1, 0) == sizeof(option),
+		    "readv");
+	bench_check(process_vm_writev(req->pid, &local, 1, &remote, 1, 0) == sizeof(option),
+		    "writev");
 }
 
 static void serve(int listener, int copies)
@@ -245,9 +251,11 @@ static double best(double *values, int n)
 	return best;
 }
 
-static void row(const char *name, double ns, const char *baseline, double baseline_ns, const char *aim)
+static void row(const char *name, double ns, const char *baseline, double baseline_ns,
+		const char *aim)
 {
-	printf("{\"name\": \"%s\", \"ns\": %.0f, \"baseline\": \"%s\", \"baseline_ns\": %.0f, \"ratio\": %.2f%s}\n",
+	printf("{\"name\": \"%s\", \"ns\": %.0f, \"baseline\": \"%s\", \"baseline_ns\": %.0f, "
+	       "\"ratio\": %.2f%s}\n",
 	       name, ns, baseline, baseline_ns, ns / baseline_ns, aim);
 	fflush(stdout);
 }
@@ -305,7 +313,8 @@ static int make_tree(char *dir)
 	snprintf(shell, sizeof(shell),
 		 "cd %s && git init -q . && for d in $(seq 200); do mkdir d$d; "
 		 "for f in $(seq 100); do echo $d $f >d$d/f$f; done; done && git add . && "
-		 "git -c gc.auto=0 -c maintenance.auto=false -c user.name=b -c user.email=b@b commit -qm tree",
+		 "git -c gc.auto=0 -c maintenance.auto=false -c user.name=b -c user.email=b@b "
+		 "commit -qm tree",
 		 dir);
 	return system(shell) == 0;
 }
@@ -328,7 +337,8 @@ int main(int argc, char **argv)
 	}
 	bench_check(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0, "/proc/self/exe");
 	row_ioctl(self, argv[1]);
-	row_device(self, argv[1], "--register", "mapped register that is a call", ", \"aim_ns\": 20000");
+	row_device(self, argv[1], "--register", "mapped register that is a call",
+		   ", \"aim_ns\": 20000");
 	row_device(self, argv[1], "--region", "register by pread", "");
 	row_device(self, argv[1], "--sysfs", "open, read, close of a file of sysfs", "");
 	row_program("run -- true", argv[1], "true", ", \"aim_ns\": 20000000");

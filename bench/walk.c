@@ -20,7 +20,8 @@
 #define RANDOMS 65536U
 
 /**
- * struct rig - @s1: maps BASE.. to guest-physical BASE..; @s2: that to frames, and tables of @s1 to themselves
+ * struct rig - @s1: maps BASE.. to guest-physical BASE..; @s2: that to frames, and tables of @s1 to
+ * themselves
  * @zero: 0, but the compiler does not know
  * @loads: of the walk measured; @chain: the baseline's memory
  */
@@ -83,7 +84,8 @@ static void rig_open(struct rig *rig)
 	bench_check(!pt_x86_64_init(&rig->s1, &cfg) && !pt_amdv1_init(&rig->s2, &cfg), "tables");
 	for (uint64_t i = 0; i < PAGES; i++) {
 		map_page(&rig->s1, BASE + i * PAGE_SIZE, BASE + i * PAGE_SIZE);
-		map_page(&rig->s2, BASE + i * PAGE_SIZE, (1ULL << 45) + i * 40503 % PAGES * PAGE_SIZE);
+		map_page(&rig->s2, BASE + i * PAGE_SIZE,
+			 (1ULL << 45) + i * 40503 % PAGES * PAGE_SIZE);
 	}
 	rig->cfg1 = (struct walk_cfg){ .format = WALK_X86_64, .levels = 4 };
 	rig->cfg1.root = rig->s1.ops->root(&rig->s1, &level);
@@ -110,7 +112,8 @@ static void walk_one(struct rig *rig, const struct walk_cfg *cfg, uint64_t n)
 	struct walk_result res = { 0 };
 
 	while (n--)
-		if (walk_translate(cfg, &rig->mem, rig->addrs[(n + (res.xlat.pa & rig->zero)) % RANDOMS],
+		if (walk_translate(cfg, &rig->mem,
+				   rig->addrs[(n + (res.xlat.pa & rig->zero)) % RANDOMS],
 				   IOMMU_READ, &res))
 			abort();
 	rig->loads = res.loads;

@@ -87,7 +87,9 @@ static uint32_t new_dirty_tracker(uint32_t device, uint32_t ioas)
 /* What a device's writes do to the page table: mark the pages in @bitmap. */
 static void device_writes(uint32_t hwpt, uint8_t *bitmap)
 {
-	struct iommu_test_cmd test = { .size = sizeof(test), .op = IOMMU_TEST_OP_DIRTY, .id = hwpt };
+	struct iommu_test_cmd test = {
+		.size = sizeof(test), .op = IOMMU_TEST_OP_DIRTY, .id = hwpt,
+	};
 
 	test.dirty.iova = IOVA;
 	test.dirty.length = PAGES * PAGE;
@@ -136,7 +138,8 @@ int main(void)
 	iommu = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (iommu < 0)
 		err(1, "/dev/iommu");
-	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
 	if (memory == MAP_FAILED)
 		err(1, "mmap");
 

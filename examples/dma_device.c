@@ -114,7 +114,8 @@ int main(void)
 	pthread_t threads[3];
 	__u32 id, pt;
 
-	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	memory =
+		mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	check(memory == MAP_FAILED ? -errno : 0, "mmap");
 	check(iommufd_system_create(NULL, &system_), "iommufd_system_create");
 	check(iommufd_generic_init(system_), "iommufd_generic_init");
@@ -132,12 +133,13 @@ int main(void)
 	check(iommufd_device_attach(idev, IOMMU_NO_PASID, &pt), "iommufd_device_attach");
 
 	for (unsigned long i = 0; i < 3; i++)
-		check(-pthread_create(&threads[i], NULL, i < 2 ? engine : program, (void *)i), "thread");
+		check(-pthread_create(&threads[i], NULL, i < 2 ? engine : program, (void *)i),
+		      "thread");
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	iommufd_iotlb_counters(dev, &counters);
-	printf("%lu blocks moved, %lu met a page that was away; %.1f %% of translations cached\n", moved,
-	       faulted, 100.0 * counters.hits / (counters.lookups ? counters.lookups : 1));
+	printf("%lu blocks moved, %lu met a page that was away; %.1f %% of translations cached\n",
+	       moved, faulted, 100.0 * counters.hits / (counters.lookups ? counters.lookups : 1));
 	iommufd_device_detach(idev, IOMMU_NO_PASID);
 	iommufd_device_unbind(idev);
 	iommufd_ctx_put(ctx);

@@ -72,7 +72,8 @@ static int example_invalidate(struct iommufd_viommu *viommu, struct iommu_user_d
 	u32 done = 0;
 
 	while (!rc && done < array->entry_num) {
-		rc = iommu_copy_struct_from_user_array(&command, array, EXAMPLE_TYPE, done, virt_id);
+		rc = iommu_copy_struct_from_user_array(&command, array, EXAMPLE_TYPE, done,
+						       virt_id);
 		rc = rc ? rc : example_forget(viommu, command.virt_id);
 		done += !rc;
 	}

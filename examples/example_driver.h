@@ -31,7 +31,9 @@ struct example_event {
 	u64 iova;
 };
 
-/** struct example_command - an entry of a hw queue, and of HWPT_INVALIDATE: forget a device's tables */
+/**
+ * struct example_command - an entry of a hw queue, and of HWPT_INVALIDATE: forget a device's tables
+ */
 struct example_command {
 	u64 virt_id;
 };

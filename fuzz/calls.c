@@ -45,7 +45,8 @@
 
 typedef struct iommu_test_cmd T;
 
-static const u32 page_sizes[] = { PAGE_SIZE, MOCK_PAGE_SIZE, MOCK_HUGE_PAGE_SIZE, 1, 3, 1U << 30, 0 };
+static const u32 page_sizes[] = { PAGE_SIZE, MOCK_PAGE_SIZE, MOCK_HUGE_PAGE_SIZE, 1, 3, 1U << 30,
+				  0 };
 static const u32 hwpt_types[] = { IOMMU_HWPT_DATA_SELFTEST, IOMMU_HWPT_DATA_VTD_S1,
 				  IOMMU_HWPT_DATA_NONE };
 static const u32 info_types[] = { IOMMU_HW_INFO_TYPE_SELFTEST, 1, 77, 0 };
@@ -59,12 +60,15 @@ static const u32 limits[] = { 65536, 4096, 16, 12, 11, UINT32_MAX, 0 };
 static const u32 caches[] = { IOMMU_TEST_DEV_CACHE_DEFAULT, IOMMU_TEST_IOTLB_DEFAULT, 0 };
 static const u32 extensions[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, UINT32_MAX, 0 };
 static const u32 api_version[] = { 0 };
-static const u32 argsz_more[] = { sizeof(struct vfio_iommu_type1_info), 64, 96, 200, 1, UINT32_MAX, 0 };
-static const u32 files_lengths[] = { PAGE_SIZE, 2 * PAGE_SIZE, 64 * PAGE_SIZE, 100, 1U << 21, 1U << 31, 0 };
+static const u32 argsz_more[] = { sizeof(struct vfio_iommu_type1_info), 64, 96, 200, 1, UINT32_MAX,
+				  0 };
+static const u32 files_lengths[] = { PAGE_SIZE, 2 * PAGE_SIZE, 64 * PAGE_SIZE, 100, 1U << 21,
+				     1U << 31, 0 };
 static const u32 dev_flags[] = { MOCK_FLAGS_DEVICE_PASID, MOCK_FLAGS_DEVICE_NO_DIRTY, 2, 5,
 				 UINT32_MAX, 0 };
 static const u32 access_flags[] = { MOCK_ACCESS_RW_WRITE, MOCK_ACCESS_RW_SLOW_PATH,
-				    MOCK_ACCESS_RW_WRITE | MOCK_ACCESS_RW_SLOW_PATH, 2, UINT32_MAX, 0 };
+				    MOCK_ACCESS_RW_WRITE | MOCK_ACCESS_RW_SLOW_PATH, 2, UINT32_MAX,
+				    0 };
 static const u32 pages_flags[] = { MOCK_FLAGS_ACCESS_WRITE, MOCK_FLAGS_ACCESS_SYZ,
 				   MOCK_FLAGS_ACCESS_SYZ | MOCK_FLAGS_ACCESS_WRITE, UINT32_MAX, 0 };
 
@@ -246,7 +250,8 @@ const struct call calls[] = {
 	     FD(T, id, FD_ACCESS), SMALL(T, destroy_access_pages.access_pages_id, 6)),
 	TEST(IOMMU_TEST_OP_ACCESS_PAGES, 8,
 	     FD(T, id, FD_ACCESS), VALUE(T, access_pages.flags, pages_flags),
-	     IOVA(T, access_pages.iova), LENGTH(T, access_pages.length), MAYBE_VA(T, access_pages.uptr)),
+	     IOVA(T, access_pages.iova), LENGTH(T, access_pages.length),
+	     MAYBE_VA(T, access_pages.uptr)),
 	TEST(IOMMU_TEST_OP_ACCESS_RW, 10,
 	     FD(T, id, FD_ACCESS), IOVA(T, access_rw.iova), LENGTH(T, access_rw.length),
 	     BLOB(T, access_rw.uptr, BLOB_BUFFER), VALUE(T, access_rw.flags, access_flags)),

@@ -22,7 +22,8 @@ static bool wanted(const struct call *call)
 	       call->op == IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE;
 }
 
-static long look(struct caller *caller, struct iommu_hwpt_get_dirty_bitmap *cmd, u32 flags, u8 *bits)
+static long look(struct caller *caller, struct iommu_hwpt_get_dirty_bitmap *cmd, u32 flags,
+		 u8 *bits)
 {
 	struct world *world = caller->world;
 	long rc;

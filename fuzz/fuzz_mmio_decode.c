@@ -141,7 +141,8 @@ static void run(const struct insn *in, const u8 *more, size_t len)
 		target_fail("it failed, and did something");
 	if (rc ? run.emu.regs.rip != before.rip :
 		 run.emu.regs.rip != before.rip + in->length &&
-			 !(is_string(in) && (in->rep || in->repne) && run.emu.regs.rip == before.rip))
+			    !(is_string(in) && (in->rep || in->repne) &&
+			      run.emu.regs.rip == before.rip))
 		target_fail("a step to nowhere");
 }
 

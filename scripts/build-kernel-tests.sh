@@ -43,14 +43,15 @@ done
 if [ "$(uname -m)" = x86_64 ]; then
 	vfio=tools/testing/selftests/vfio
 	mkdir -p "$out/vfio"
+	flags+=(-Dcalloc_assert=calloc "-I$vfio/lib/include" -Itools/arch/x86/include)
+	flags+=(-Dcalloc_assert=calloc "-I$vfio/lib/include" -Itools/arch/x86/include)
+	flags+=(-Dcalloc_assert=calloc "-I$vfio/lib/include" -Itools/arch/x86/include)
 	for source in "$vfio"/lib/*.c "$vfio"/lib/drivers/*/*.c; do
-		$cc "${flags[@]}" -Dcalloc_assert=calloc -I$vfio/lib/include -Itools/arch/x86/include \
-			-c "$source" -o "$out/vfio/$(basename "$source" .c).o" || exit 1
+		$cc "${flags[@]}" -c "$source" -o "$out/vfio/$(basename "$source" .c).o" || exit 1
 	done
 	for source in "$vfio"/*_test.c; do
-		$cc "${flags[@]}" -Dcalloc_assert=calloc -I$vfio/lib/include -Itools/arch/x86/include \
-			"$source" "$out"/vfio/*.o -o "$out/vfio/$(basename "$source" .c)" \
-			-lpthread -luuid || exit 1
+		$cc "${flags[@]}" "$source" "$out"/vfio/*.o -lpthread -luuid \
+			-o "$out/vfio/$(basename "$source" .c)" || exit 1
 	done
 	rm -f "$out"/vfio/*.o
 fi

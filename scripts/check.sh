@@ -77,7 +77,8 @@ add_counts() {
 	local name=$1 status=$2 p=0 f=0 s=0
 
 	if [ ! -f "$LOGS/$name.count" ]; then
-		python3 "$SOURCE/scripts/count-tests.py" "$LOGS/$name.log" "$name" >"$LOGS/$name.count"
+		python3 "$SOURCE/scripts/count-tests.py" "$LOGS/$name.log" "$name" \
+			>"$LOGS/$name.count"
 	fi
 	read -r p f s <"$LOGS/$name.count"
 	case $status in
@@ -174,7 +175,8 @@ reserve_huge_pages() {
 
 	have=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null || echo 0)
 	[ "$have" -ge "$1" ] && return 0
-	sysctl -q "vm.nr_hugepages=$1" 2>/dev/null || sudo -n sysctl -q "vm.nr_hugepages=$1" 2>/dev/null
+	sysctl -q "vm.nr_hugepages=$1" 2>/dev/null ||
+		sudo -n sysctl -q "vm.nr_hugepages=$1" 2>/dev/null
 	have=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null || echo 0)
 	[ "$have" -ge "$1" ] || echo "note: only $have of $1 huge pages; tests that need them skip"
 	return 0
@@ -197,7 +199,9 @@ export -f vfio_tests configure count_meson meson_tests reserve_huge_pages kernel
 
 # cmocka tells its cases apart, and sanitizers end the program they complain about.
 export CMOCKA_MESSAGE_OUTPUT=TAP
-export ASAN_OPTIONS=halt_on_error=1:abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+ASAN_OPTIONS=halt_on_error=1:abort_on_error=1
+ASAN_OPTIONS+=:detect_stack_use_after_return=1:strict_string_checks=1
+export ASAN_OPTIONS
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 
@@ -217,7 +221,8 @@ step kernel-tests-preload kernel_tests plain iommufd --preload
 step kernel-fail-nth-preload kernel_tests plain iommufd_fail_nth --preload
 step kernel-vfio vfio_tests plain
 step qemu tests/qemu/run-qemu-tests.sh "$BUILD/plain" "$BUILD/qemu-work"
-step integrity tests/integrity/run-integrity.sh "$BUILD/plain" "$BUILD/integrity-work" $integrity_seconds
+step integrity tests/integrity/run-integrity.sh "$BUILD/plain" "$BUILD/integrity-work" \
+	$integrity_seconds
 step asan meson_tests asan 4 -Dchecks=true -Db_sanitize=address,undefined -Db_lundef=false
 step tsan meson_tests tsan 6 -Db_sanitize=thread -Db_lundef=false
 step fuzz scripts/fuzz.sh

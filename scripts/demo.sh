@@ -35,7 +35,8 @@ pages=/proc/sys/vm/nr_hugepages
 if "$here/build-kernel-tests.sh" "$build/kernel-tests" >/dev/null 2>&1; then
 	before=$(cat "$pages")
 	[ "$before" -ge 512 ] || echo 512 2>/dev/null >"$pages"
-	[ "$(cat "$pages")" -ge 512 ] || printf '\n(no huge pages here: the tests that need them will fail)\n'
+	[ "$(cat "$pages")" -ge 512 ] ||
+		printf '\n(no huge pages here: the tests that need them will fail)\n'
 	printf '\n$ %s\n' "$command run --selftest -- $build/kernel-tests/iommufd | tail -3"
 	"$command" run --selftest -- "$build/kernel-tests/iommufd" 2>/dev/null | tail -3
 	[ "$before" -ge 512 ] || echo "$before" 2>/dev/null >"$pages"

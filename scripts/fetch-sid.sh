@@ -104,7 +104,8 @@ download_package() {
 		apt-get -c "$apt/apt.conf" -qq -y --no-install-recommends --download-only \
 			-o Dir::Cache::archives="$apt/download" install "$package" >"$apt/log" 2>&1
 	else
-		(cd "$apt/download" && apt-get -c "$apt/apt.conf" -qq download "$package") >"$apt/log" 2>&1
+		(cd "$apt/download" && apt-get -c "$apt/apt.conf" -qq download "$package") \
+			>"$apt/log" 2>&1
 	fi
 }
 

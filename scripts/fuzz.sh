@@ -34,7 +34,8 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ ${#targets[@]} -gt 0 ] || targets=(ioctl raw fd mmap dirty vfio nvme dsa pci machine control mmio_decode)
+[ ${#targets[@]} -gt 0 ] ||
+	targets=(ioctl raw fd mmap dirty vfio nvme dsa pci machine control mmio_decode)
 [ -z "${UIOMMUFD_LONG:-}" ] || seconds=$((seconds * 60))
 
 # configure OPTION...: in $build
@@ -105,7 +106,8 @@ for target in "${targets[@]}"; do
 	[ ! -f "fuzz/$target.dict" ] || options+=(-dict="fuzz/$target.dict")
 	if "$build/fuzz/fuzz_$target" "${options[@]}" "$corpus" "fuzz/corpus/$target" \
 		>"$log" 2>&1; then
-		echo "ok $number - fuzz_$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs"
+		inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+		echo "ok $number - fuzz_$target: $inputs inputs"
 	else
 		failed=1
 		tail -60 "$log"

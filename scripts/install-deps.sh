@@ -44,8 +44,9 @@ echo "install-deps: installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ! "${as_root[@]}" apt-get -qq update >"$log" 2>&1 ||
-	! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-		-o Dpkg::Use-Pty=0 install "${missing[@]}" >>"$log" 2>&1; then
+	! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+		--no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" \
+		>>"$log" 2>&1; then
 	tail -20 "$log" >&2
 	echo "install-deps: apt-get failed; still missing: ${missing[*]}" >&2
 	exit 1

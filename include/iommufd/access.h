@@ -18,7 +18,8 @@ enum {
 	IOMMUFD_ACCESS_RW_READ = 0,
 	IOMMUFD_ACCESS_RW_WRITE = 1 << 0,
 	IOMMUFD_ACCESS_RW_KTHREAD = 1 << 1, /* the caller is no thread of the program */
-	IOMMUFD_ACCESS_RW_SLOW_PATH = 1 << 2, /* test: go through pages even where the address would do */
+	/* test: go through pages even where the address would do */
+	IOMMUFD_ACCESS_RW_SLOW_PATH = 1 << 2,
 };
 
 /**
@@ -50,15 +51,17 @@ IOMMUFD_EXPORT void iommufd_access_destroy(struct iommufd_access *access);
 
 /**
  * iommufd_access_attach() - start using @ioas_id
- * Return: 0, -EINVAL already attached, -ENOENT no such ioas, -EBUSY a detach is still running or the
- * ioas has 65536 accesses, -EADDRINUSE an area is not aligned to what the access needs, -ENOMEM.
+ * Return: 0, -EINVAL already attached, -ENOENT no such ioas, -EBUSY a detach is still running or
+ * the ioas has 65536 accesses, -EADDRINUSE an area is not aligned to what the access needs,
+ * -ENOMEM.
  */
 IOMMUFD_EXPORT int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
 
 /**
- * iommufd_access_replace() - move to another ioas; the driver is told to drop all pins of the old one
- * Return: 0 (also when it is the same: no callback then), -ENOENT not attached or no such ioas, else as
- * attach; on error nothing changed.
+ * iommufd_access_replace() - move to another ioas; the driver is told to drop all pins of the old
+ * one
+ * Return: 0 (also when it is the same: no callback then), -ENOENT not attached or no such ioas,
+ * else as attach; on error nothing changed.
  */
 IOMMUFD_EXPORT int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
 
@@ -83,11 +86,11 @@ IOMMUFD_EXPORT void iommufd_access_unpin_pages(struct iommufd_access *access, u6
 
 /**
  * iommufd_access_rw() - copy between @data and an iova range, any alignment
- * Return: 0; -EINVAL no bytes, an area being unmapped, a dma-buf; -EOVERFLOW; -ENOENT not attached, or
- * a hole (what lies before it has moved); -EPERM; -EFAULT.
+ * Return: 0; -EINVAL no bytes, an area being unmapped, a dma-buf; -EOVERFLOW; -ENOENT not attached,
+ * or a hole (what lies before it has moved); -EPERM; -EFAULT.
  */
-IOMMUFD_EXPORT int iommufd_access_rw(struct iommufd_access *access, u64 iova, void *data, size_t length,
-				     unsigned int flags);
+IOMMUFD_EXPORT int iommufd_access_rw(struct iommufd_access *access, u64 iova, void *data,
+				     size_t length, unsigned int flags);
 
 #ifdef __cplusplus
 }

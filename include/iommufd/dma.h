@@ -48,8 +48,8 @@ struct iommufd_dma_fault {
 /**
  * iommufd_dma_errno() - the errno a reason is returned as
  *
- * -EFAULT not present, -EACCES no permission, -ERANGE out of range, -EBADMSG a bad entry, -ENXIO a bad
- * table, -ENODEV device or PASID not attached, -EPERM blocked.
+ * -EFAULT not present, -EACCES no permission, -ERANGE out of range, -EBADMSG a bad entry, -ENXIO a
+ * bad table, -ENODEV device or PASID not attached, -EPERM blocked.
  */
 IOMMUFD_EXPORT int iommufd_dma_errno(enum iommu_xlat_fault reason);
 
@@ -100,7 +100,9 @@ IOMMUFD_EXPORT int iommufd_dma_translate(struct device *dev, ioasid_t pasid, u64
 
 /* ---- pointers ---- */
 
-/** struct iommufd_dma_seg - one piece of memory; touch it with iommufd_dma_copy() if it may vanish */
+/**
+ * struct iommufd_dma_seg - one piece of memory; touch it with iommufd_dma_copy() if it may vanish
+ */
 struct iommufd_dma_seg {
 	void *ptr;
 	size_t length;
@@ -202,8 +204,8 @@ IOMMUFD_EXPORT int iommufd_ats_write(struct device *dev, u64 pa, const void *buf
  * Context: sleeps.  Not while iommufd_dma_map() pointers are held.
  * Return: 0 the page is there; -EACCES it may not be had (IOMMU_PAGE_RESP_INVALID), or nobody takes
  * requests; -EIO nobody could look at it (FAILURE); -ETIMEDOUT; -ECANCELED
- * iommufd_dma_page_abandon(); -EBUSY 512 requests are waiting for an answer; -ENOMEM; -ENODEV @dev is behind
- * no IOMMU.
+ * iommufd_dma_page_abandon(); -EBUSY 512 requests are waiting for an answer; -ENOMEM; -ENODEV @dev
+ * is behind no IOMMU.
  */
 IOMMUFD_EXPORT int iommufd_dma_page_request(struct device *dev, ioasid_t pasid, u64 iova,
 					    unsigned int access, unsigned int timeout_ms);
@@ -226,8 +228,8 @@ IOMMUFD_EXPORT void iommufd_dma_page_response(struct device *dev,
 /**
  * iommufd_iotlb_flush() - forget what was cached of [@first, @last] of @domain
  *
- * Returns when no DMA uses it any more.  Of a nesting parent: everything of domains nested in it too.
- * Costs one load if no device did DMA through @domain since the flush before the last.
+ * Returns when no DMA uses it any more.  Of a nesting parent: everything of domains nested in it
+ * too.  Costs one load if no device did DMA through @domain since the flush before the last.
  *
  * Context: with no lock that a domain's translate() takes, and none that who holds
  * an iommufd_dma_map() needs to give it back.
@@ -239,7 +241,8 @@ static inline void iommufd_iotlb_flush_all(struct iommu_domain *domain)
 }
 
 /**
- * iommufd_iotlb_flush_pages() - the same for a driver that gives tables away (struct iommu_xlat.table)
+ * iommufd_iotlb_flush_pages() - the same for a driver that gives tables away (struct
+ * iommu_xlat.table)
  *
  * Tables that were given away may still be read afterwards, for as long as until the next
  * iommufd_iotlb_flush().  So this is enough only if those taken out since the last one have
@@ -282,8 +285,8 @@ IOMMUFD_EXPORT void iommufd_iotlb_counters(struct device *dev, struct iommufd_io
 
 /**
  * iommufd_dma_bus_master() - may @dev do DMA at all? (it may, unless told otherwise)
- * When told off, its accesses fail with IOMMU_XLAT_BLOCKED; none is under way, and no pointer is out,
- * when this returns.
+ * When told off, its accesses fail with IOMMU_XLAT_BLOCKED; none is under way, and no pointer is
+ * out, when this returns.
  */
 IOMMUFD_EXPORT void iommufd_dma_bus_master(struct device *dev, bool on);
 
@@ -293,10 +296,10 @@ IOMMUFD_EXPORT void iommufd_dma_bus_master(struct device *dev, bool on);
  * iommufd_dma_check_enable() - watch all DMA of @system and log what is wrong with it
  *
  * Reported, as warnings: use of a cached translation the tables no longer have (a missing
- * invalidation), with whether the program had unmapped the area; DMA outside what was mapped, unless
- * the program takes page requests there, or by a bound device that is attached to nothing;
- * areas still mapped when their IOAS ends.  Each names the device, PASID, iova and area, who mapped it and when.
- * DMA is much slower with it.
+ * invalidation), with whether the program had unmapped the area; DMA outside what was mapped,
+ * unless the program takes page requests there, or by a bound device that is attached to nothing;
+ * areas still mapped when their IOAS ends.  Each names the device, PASID, iova and area, who mapped
+ * it and when.  DMA is much slower with it.
  *
  * Context: before anything of @system is open.  Return: 0, -EALREADY, -ENOMEM.
  */

@@ -213,8 +213,8 @@ struct iommu_leaf_bits {
  * @stage2: of a nested walk that failed: the fault is the parent's, at @fault_addr
  * @tag: what an invalidation may name beside addresses (an ASID, a guest's domain); one at a time
  *	for each device and PASID: with another one, what was cached under the former is forgotten
- * @table, @leaf: may be set with a page of 4 KiB, else @table stays NULL: the table of 512 words it was
- *	found in, and how to read them.  The core may read any of them instead of walking, until
+ * @table, @leaf: may be set with a page of 4 KiB, else @table stays NULL: the table of 512 words it
+ *	was found in, and how to read them.  The core may read any of them instead of walking, until
  *	anything of the domain is flushed: nothing above refuses any access there, and the
  *	table's memory is not used for something else before a flush.
  */
@@ -240,18 +240,19 @@ struct iommu_xlat {
  * @map_range: install [iova, iova + len) -> [pa, ...), one physically contiguous run, with the
  *	largest entries that fit; on error @mapped says how much was done
  * @unmap_range: remove exactly what was mapped; returns bytes removed
- * @iotlb_sync: forget translations gathered by unmap_range, with iommufd_iotlb_flush(), and after that
- *	free emptied tables.  Missing: all is forgotten for it
+ * @iotlb_sync: forget translations gathered by unmap_range, with iommufd_iotlb_flush(), and after
+ *	that free emptied tables.  Missing: all is forgotten for it
  * @iova_to_phys: 0 for none (physical 0 is never given out)
- * @translate: the hardware's side: walk for one access (IOMMU_READ or IOMMU_WRITE) as the IOMMU would,
- *	marking entries accessed and dirty. Takes no lock, may run with everything. Missing:
+ * @translate: the hardware's side: walk for one access (IOMMU_READ or IOMMU_WRITE) as the IOMMU
+ *	would, marking entries accessed and dirty. Takes no lock, may run with everything. Missing:
  *	@iova_to_phys with all rights
- * @translate_nested: the same for a request of @dev through a nested domain.  @pasid is the one it is
- *	attached to; or where guests own the PASID table (user_pasid_table) and it is attached
+ * @translate_nested: the same for a request of @dev through a nested domain.  @pasid is the one it
+ *	is attached to; or where guests own the PASID table (user_pasid_table) and it is attached
  *	to the RID, any that is attached to nothing else.  May report events of @dev.
  *	Missing: all is IOMMU_XLAT_BLOCKED
  * @look: what the tables say about @iova, for people to read: marks nothing, takes the locks it
- *	needs; ret->dirty says whether the entry has its mark.  0, -ENOENT.  Missing: by @iova_to_phys
+ *	needs; ret->dirty says whether the entry has its mark.  0, -ENOENT.  Missing: by
+ *	@iova_to_phys
  * @enforce_cache_coherency: true: from now on no-snoop is ignored
  * @cache_invalidate_user: a guest changed the tables of a nested domain; entries are done in order
  *	and the number completed is written to array->entry_num on every path.  entry_num 0 asks
@@ -410,9 +411,9 @@ struct iommu_page_response;
  *	@parent was made with NEST_PARENT by this driver and outlives it; @user_data is never NULL
  * @get_viommu_size: VIOMMU_STRUCT_SIZE() of the driver's struct (<iommufd/viommu.h>); 0: no such
  *	type
- * @viommu_init: set it up, its ops above all; everything else in it is ready.  @user_data NULL: none.
- *	That @parent_domain is one of this IOMMU is the driver's to check.  On failure it leaves
- *	nothing.
+ * @viommu_init: set it up, its ops above all; everything else in it is ready.  @user_data NULL:
+ *	none.  That @parent_domain is one of this IOMMU is the driver's to check.  On failure it
+ *	leaves nothing.
  * @get_resv_regions: iommu_add_resv_region() each
  * @page_response: the answer to a group of page requests of @dev, of which @fault is the last;
  *	exactly one for each.  Called with no lock of iommufd that reporting a fault takes, but
@@ -420,7 +421,8 @@ struct iommu_page_response;
  *	iopf_queue_remove_device(), for groups a program had been told of.
  * @probe_device: take @dev on; the instance that serves it, or ERR_PTR(-ENODEV)
  * @release_device: undo it; the device is in no domain any more
- * @device_group: the group @dev belongs to, counted; generic_device_group() unless the IOMMU itself can not tell devices apart
+ * @device_group: the group @dev belongs to, counted; generic_device_group() unless the IOMMU itself
+ *	can not tell devices apart
  * @default_domain: what a device is in while nobody owns it; NULL: @blocked_domain
  * @blocked_domain: no DMA at all; never freed, one for all devices.  Without it the core makes
  *	an empty paging domain, and PASIDs are not possible.
@@ -526,7 +528,10 @@ IOMMUFD_EXPORT void iommu_release_device(struct device *dev);
 IOMMUFD_EXPORT struct iommu_group *iommu_group_alloc(void);
 IOMMUFD_EXPORT struct iommu_group *iommu_group_ref_get(struct iommu_group *group);
 IOMMUFD_EXPORT void iommu_group_put(struct iommu_group *group);
-/** generic_device_group() - for device_group(): as the device's bus says, else it is alone; ERR_PTR(-ENOMEM) */
+/**
+ * generic_device_group() - for device_group(): as the device's bus says, else it is alone;
+ * ERR_PTR(-ENOMEM)
+ */
 IOMMUFD_EXPORT struct iommu_group *generic_device_group(struct device *dev);
 
 /* ---- page requests ---- */

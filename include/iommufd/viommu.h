@@ -143,11 +143,11 @@ struct iommufd_hw_queue {
  * @get_hw_queue_size: bytes of the driver's queue struct; 0: no such type
  * @hw_queue_init_phys: start a queue whose ring the hardware reads at @base_addr_pa: the bytes are
  *	pinned, physically consecutive, and can not be unmapped until it is destroyed.  All fields
- *	but destroy are set.  No lock is held: two inits, or an init and a destroy, of one vIOMMU may
- *	run at once and the driver's own lock decides.  On failure it leaves nothing.
+ *	but destroy are set.  No lock is held: two inits, or an init and a destroy, of one vIOMMU
+ *	may run at once and the driver's own lock decides.  On failure it leaves nothing.
  * @hw_queue_init: instead of it, start a queue whose ring the hardware reads through the nesting
- *	parent, at queue->base_addr.  Nothing is pinned and unmapping is allowed.  A driver has one of
- *	the two.
+ *	parent, at queue->base_addr.  Nothing is pinned and unmapping is allowed.  A driver has one
+ *	of the two.
  */
 struct iommufd_viommu_ops {
 	void (*destroy)(struct iommufd_viommu *viommu);

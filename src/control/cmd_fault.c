@@ -32,8 +32,8 @@ static int report_to(struct control_call *call, struct iommufd_object *obj, void
 	if (obj->type != IOMMUFD_OBJ_VIOMMU)
 		return control_fail(call, "ObjectNotFound", "%u: no vIOMMU", obj->id);
 	rc = iommufd_viommu_report_event(container_of(obj, struct iommufd_viommu, obj),
-					 (enum iommu_veventq_type)(u32)MIN(type, (u64)UINT32_MAX), data,
-					 len);
+					 (enum iommu_veventq_type)(u32)MIN(type, (u64)UINT32_MAX),
+					 data, len);
 	return rc ? control_fail_errno(call, rc, "event") : 0;
 }
 

@@ -21,7 +21,7 @@ struct mem_device;
 struct iommufd_ctx {
 	struct file file;                     /* the descriptor the program holds */
 	struct iommufd_system *system;        /* immutable */
-	u32 number;                           /* immutable; no other open context of the system has it */
+	u32 number;                           /* immutable; no other open one has it */
 	pid_t opener;                         /* immutable; 0: unknown */
 	struct mutex objects_lock;            /* objects, vfio_ioas, id life */
 	struct idtable objects __guarded_by(&objects_lock);
@@ -38,7 +38,7 @@ struct iommufd_ctx {
 	struct mutex mmap_lock;               /* mmap offsets against their owners' end */
 	struct rangemap mmap_regions __guarded_by(&mmap_lock); /* offset -> what may be mapped */
 	struct rangemap mmio_blocks __guarded_by(&mmap_lock);  /* offset -> memory of drivers */
-	struct mem_device *mmio __guarded_by(&mmap_lock);      /* the file it is in; NULL: none yet */
+	struct mem_device *mmio __guarded_by(&mmap_lock);      /* its file; NULL: none yet */
 	struct mutex sw_msi_lock;
 	struct cds_list_head sw_msi_list __guarded_by(&sw_msi_lock); /* entries begin with their
 								      * node; free()d at release */

@@ -60,10 +60,10 @@ struct file_ops {
  * @host: the way in's handle, set before a program can reach the file
  * @host_wake: called when poll() bits may have changed; NULL if nobody waits
  * @host_memory: the file behind the program's descriptors, borrowed, for memory that the program
- *	maps through them; NULL: the way in maps any file.  Nobody can shrink it, unless @shrinks: then
- *	its size stays anybody's to change.  0 or -errno
- * @host_settle: end the mappings that the program has ended unseen, with the op unmap; NULL: all are
- *	seen
+ *	maps through them; NULL: the way in maps any file.  Nobody can shrink it, unless @shrinks:
+ *	then its size stays anybody's to change.  0 or -errno
+ * @host_settle: end the mappings that the program has ended unseen, with the op unmap; NULL: all
+ *	are seen
  * @host_release: end of @host, after the op release and so after the last host_wake; may be NULL
  */
 struct file {
@@ -82,8 +82,10 @@ struct file {
 void file_init(struct file *file, const struct file_ops *ops, struct iommufd_system *system,
 	       int open_flags);
 struct file *file_get(struct file *file);
-/** file_get_live() - the same, where the last reference may be gone and only the memory is still there;
- * false: it is */
+/**
+ * file_get_live() - the same, where the last reference may be gone and only the memory be there
+ * still; false: it is gone
+ */
 bool file_get_live(struct file *file);
 /** file_put() - the last one releases the file before it returns; NULL is a no-op */
 void file_put(struct file *file);

@@ -31,7 +31,9 @@ struct mmio_block {
 	void *ptr;
 };
 
-/** struct mmap_region - @owner has one users reference per mapping, taken with ctx->mmap_lock held */
+/**
+ * struct mmap_region - @owner has one users reference per mapping, taken with ctx->mmap_lock held
+ */
 struct mmap_region {
 	struct iommufd_object *owner;
 	u64 length;

@@ -30,7 +30,7 @@ struct iommufd_system {
 	struct log_sink log;             /* immutable */
 	struct mem_space *mem;           /* immutable */
 	struct dma_system dma;
-	struct tree tree;                /* names of files; what is in it goes before the system does */
+	struct tree tree;                /* names of files; what is in it goes before the system */
 	struct mutex lock;
 	struct cds_list_head contexts __guarded_by(&lock);
 	_Atomic u32 temp_memory_limit;   /* SET_TEMP_MEMORY_LIMIT; bytes */

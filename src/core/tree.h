@@ -30,10 +30,12 @@ enum tree_kind {
  * @major, @minor: of a node
  * @open: of a node: make the file behind one open(); several threads at once
  * @target: of a link: its text; unchanged while it is added
- * @show: of an attribute: its bytes into @buf of TREE_TEXT_MAX; length or -errno.  Missing: not readable
- * @store: of an attribute: a write of @len bytes (NUL-terminated besides); 0 or -errno.  Missing: not writable
- * @read_at, @write_at: of a binary attribute, instead of @show and @store: at most TREE_TEXT_MAX bytes from
- *	position @pos on; how many, or -errno
+ * @show: of an attribute: its bytes into @buf of TREE_TEXT_MAX; length or -errno.  Missing: not
+ *	readable
+ * @store: of an attribute: a write of @len bytes (NUL-terminated besides); 0 or -errno.  Missing:
+ *	not writable
+ * @read_at, @write_at: of a binary attribute, instead of @show and @store: at most TREE_TEXT_MAX
+ *	bytes from position @pos on; how many, or -errno
  * @size: of an attribute, as stat() shows it; 0: a page, as sysfs does
  * @constant: @show gives the same bytes each time
  * @node: in tree->entries, under tree->lock
@@ -105,8 +107,8 @@ void tree_watch(struct tree *tree, struct tree_watcher *watcher);
 /**
  * tree_open() - open a node, or an attribute
  * @path: as it was added (the caller has resolved links)
- * An attribute is a file with a position: what show() gave when position 0 was read, and each write is a
- * store() of its own.
+ * An attribute is a file with a position: what show() gave when position 0 was read, and each write
+ * is a store() of its own.
  * Return: 0, -ENOENT no such entry, -ENXIO a directory or link, -EACCES not readable or
  * writable so, -ENOMEM, the op's errno.
  */

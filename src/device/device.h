@@ -113,7 +113,9 @@ struct iommufd_hw_pagetable *group_attached_hwpt(struct iommufd_group *igroup, i
 
 /* ---- what device_hwpt_*() are made of ---- */
 
-/** sw_msi_install() - the doorbell pages the group uses, into a domain it enters; igroup->lock held */
+/**
+ * sw_msi_install() - the doorbell pages the group uses, into a domain it enters; igroup->lock held
+ */
 int sw_msi_install(struct iommufd_group *igroup, struct iommufd_hwpt_paging *hwpt);
 
 /** device_reserve() - iova that @idev can not have translated; all of them or none */

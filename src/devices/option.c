@@ -27,8 +27,8 @@ static int size_shift(const char *unit)
 	return at && !unit[1] ? 10 * (int)(at - units + 1) : -1;
 }
 
-int device_option_size(const struct device_option *options, size_t num, const char *key, u64 *ret_value,
-		       char *error, size_t error_size)
+int device_option_size(const struct device_option *options, size_t num, const char *key,
+		       u64 *ret_value, char *error, size_t error_size)
 {
 	const char *text = device_option(options, num, key);
 	unsigned long long value;

@@ -2,9 +2,9 @@
 /*
  * Our files behind the program's descriptors.
  *
- * A descriptor of ours in the program is a real one: a memfd, one per open.  So dup, fork, passing over sockets and exec work without us,
- * and which of our files a descriptor means is told by the inode behind it.
- * An inotify watch on the inode reports the last close, wherever it happens;
+ * A descriptor of ours in the program is a real one: a memfd, one per open.  So dup, fork, passing
+ * over sockets and exec work without us, and which of our files a descriptor means is told by the
+ * inode behind it.  An inotify watch on the inode reports the last close, wherever it happens;
  * the event is queued before that close() returns, so whoever drains the queue
  * before it serves the next call never shows the program a file that it has
  * closed and that is not yet released.
@@ -429,7 +429,8 @@ void fdtable_drain(struct host *host)
 		n = epoll_wait(fds->epoll, ev, ARRAY_SIZE(ev), 0);
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u64 & 1)
-				fdtable_drain_watch(host, (void *)(uintptr_t)(ev[i].data.u64 & ~1ull));
+				fdtable_drain_watch(host,
+						    (void *)(uintptr_t)(ev[i].data.u64 & ~1ull));
 			else
 				fdtable_drain_event(host, (void *)(uintptr_t)ev[i].data.u64);
 		}

@@ -90,7 +90,8 @@ static int filter_rules(scmp_filter_ctx ctx, int high_base, bool paths)
 						      PCI_REGION_TAG));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rules) && !rc; i++) {
-		if (paths && (rules[i].nr == SCMP_SYS(newfstatat) || rules[i].nr == SCMP_SYS(statx)))
+		if (paths &&
+		    (rules[i].nr == SCMP_SYS(newfstatat) || rules[i].nr == SCMP_SYS(statx)))
 			continue;
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_NOTIFY, rules[i].nr, rules[i].num_cmp,
 					    rules[i].cmp);

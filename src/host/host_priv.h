@@ -95,8 +95,8 @@ struct fdtable {
 	u64 serial __guarded_by(&lock);
 	u32 count __guarded_by(&lock);
 	u32 watch_room;          /* watches per inotify instance */
-	int epoll;               /* of the watches and event ends; only waited on under drain_lock */
-	int idle;                /* the same once more, for whoever sleeps until something is closed */
+	int epoll;               /* of watches and event ends; only waited on under drain_lock */
+	int idle;                /* the same again, for who sleeps until something is closed */
 	int high_base, high_end; /* descriptors of files made by commands: [base, end) */
 };
 
@@ -161,7 +161,9 @@ struct host {
 
 #define host_log(host, level, ...) log_line(&(host)->opts->log, level, __VA_ARGS__)
 
-/* _IOW(KVMIO, 0xe1, struct kvm_device_attr): QEMU tells KVM of our files, which it does not know. */
+/*
+ * _IOW(KVMIO, 0xe1, struct kvm_device_attr): QEMU tells KVM of our files, which it does not know.
+ */
 #define IOCTL_KVM_SET_DEVICE_ATTR 0x4018aee1u
 
 /* Arguments of commands are read in one go and then served from here. */
@@ -184,7 +186,9 @@ struct call {
 int notify_recv(struct host *host, struct seccomp_notif *req);
 int notify_send(struct host *host, u64 id, long result);
 bool notify_valid(struct host *host, u64 id);
-/** notify_addfd() - give the caller a descriptor; @newfd -1: the lowest free; @send: as the answer */
+/**
+ * notify_addfd() - give the caller a descriptor; @newfd -1: the lowest free; @send: as the answer
+ */
 int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags, bool send);
 
 /* filter.c */
@@ -251,7 +255,9 @@ void host_map_settle(struct file *file);
 void host_map_end_all(struct host_file *hf);
 /** host_map_memory() - file->host_memory: the object, to be used as memory here too */
 int host_map_memory(struct file *file, bool shrinks, int *ret_fd);
-/** fdtable_listen() - have @fd told to the next drain as @data, and wake the sleeper; 0 or -errno */
+/**
+ * fdtable_listen() - have @fd told to the next drain as @data, and wake the sleeper; 0 or -errno
+ */
 int fdtable_listen(struct fdtable *fds, int fd, u32 events, u64 data);
 void fdtable_unlisten(struct fdtable *fds, int fd);
 /** fdtable_drain() - release what has been closed; returns when it is released */
@@ -315,7 +321,9 @@ long sys_affinity(struct call *call);
 long open_file_send(struct call *call, struct file *file, struct host_name *name,
 		    int open_flags);
 
-/** open_file_high() - the same with a number from the high base on, where reads and writes are seen */
+/**
+ * open_file_high() - the same with a number from the high base on, where reads and writes are seen
+ */
 long open_file_high(struct call *call, struct file *file, struct host_name *name,
 		    int open_flags);
 

@@ -78,7 +78,9 @@ int names_start(struct host *host, struct tree *tree);
 /** names_fini() - nobody watches the tree any more */
 void names_fini(struct names *names);
 
-/** names_major() - the major number of the device nodes right in directory @dir (ends in /); 0: none */
+/**
+ * names_major() - the major number of the device nodes right in directory @dir (ends in /); 0: none
+ */
 unsigned int names_major(struct names *names, const char *dir);
 /** names_maybe() - is there an entry whose last component this is? (may be gone at once) */
 bool names_maybe(struct names *names, const char *last);

@@ -211,8 +211,8 @@ static void fail_nth_release(struct file *file)
 {
 	struct fail_nth_file *ff = container_of(file, struct fail_nth_file, file);
 
-	host_log(ff->host, IOMMUFD_LOG_INFO, "fail-nth of %d: armed %llu times, %llu injected", ff->tid,
-		 (unsigned long long)ff->armed,
+	host_log(ff->host, IOMMUFD_LOG_INFO, "fail-nth of %d: armed %llu times, %llu injected",
+		 ff->tid, (unsigned long long)ff->armed,
 		 (unsigned long long)(atomic_load(&ff->state->injected) - ff->injected));
 	free(ff);
 }

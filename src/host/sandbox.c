@@ -199,8 +199,9 @@ static void debugfs_file(const char *dir, const char *name, const char *value)
 static void debugfs_build(struct sandbox_report *report)
 {
 	static const char *const knobs[][2] = {
-		{ "probability", "0\n" }, { "interval", "1\n" }, { "times", "1\n" },
-		{ "space", "0\n" },	  { "verbose", "2\n" },	 { "verbose_ratelimit_burst", "10\n" },
+		{ "probability", "0\n" }, { "interval", "1\n" },
+		{ "times", "1\n" },	  { "space", "0\n" },
+		{ "verbose", "2\n" },	  { "verbose_ratelimit_burst", "10\n" },
 		{ "task-filter", "N\n" }, { "stacktrace-depth", "32\n" },
 	};
 	static const char *const dirs[] = { "failslab", "fail_page_alloc", "fail_usercopy",
@@ -308,7 +309,8 @@ static int map_identity(pid_t pid, const char *file)
 	if (!f)
 		return -errno;
 	while (len < sizeof(text) - 64 && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3)
-		len += snprintf(text + len, sizeof(text) - len, "%u %u %u\n", inside, inside, count);
+		len += snprintf(text + len, sizeof(text) - len, "%u %u %u\n", inside, inside,
+				count);
 	fclose(f);
 	return map_write(pid, file, text);
 }

@@ -248,12 +248,15 @@ static void supervisor_loop(struct supervisor *sup, char *const argv[], int sigf
 		pfds[POLL_EXEC] = (struct pollfd){ .fd = sup->program_end, .events = POLLIN };
 		if (poll(pfds, POLL_COUNT, -1) < 0)
 			continue;
-		/* Hung up, and for good: the last one ends, which its parent is still to hear of. */
+		/*
+		 * Hung up, and for good: the last one ends, which its parent is still to hear of.
+		 */
 		if (pfds[POLL_LISTENER].revents)
 			pfds[POLL_LISTENER].fd = -1;
 		if (pfds[POLL_EXEC].revents)
 			supervisor_exec_result(sup, argv);
-		while (pfds[POLL_SIGNAL].revents && read(sigfd, &info, sizeof(info)) == sizeof(info))
+		while (pfds[POLL_SIGNAL].revents &&
+		       read(sigfd, &info, sizeof(info)) == sizeof(info))
 			;
 		if (pfds[POLL_SIGNAL].revents)
 			supervisor_wait(sup);
@@ -358,7 +361,8 @@ void supervise(const struct host_opts *opts, char *const argv[], int front,
 	/* The machine is made while the program makes its surroundings. */
 	rc = opts->start(opts->data, &sup->host.system);
 	if (rc) {
-		host_log(&sup->host, IOMMUFD_LOG_ERROR, "cannot make the machine: %s", strerror(-rc));
+		host_log(&sup->host, IOMMUFD_LOG_ERROR, "cannot make the machine: %s",
+			 strerror(-rc));
 		kill(sup->host.program, SIGKILL);
 		supervisor_leave(sup, LAUNCH_FAILED, EXIT_SUPERVISOR);
 	}

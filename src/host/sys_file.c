@@ -32,7 +32,8 @@ static struct host_file *call_first_file(struct call *call)
 /*
  * A file of ours that is added to, or removed from, KVM's vfio device: what KVM would
  * do with it (flush caches that snoop, tell the guest of it) there is no need for.
- * <linux/kvm.h>: group 1 is KVM_DEV_VFIO_FILE, attribute 1 adds, 2 removes, addr points to a descriptor.
+ * <linux/kvm.h>: group 1 is KVM_DEV_VFIO_FILE, attribute 1 adds, 2 removes, addr points to a
+ * descriptor.
  */
 static long sys_kvm_device_attr(struct call *call)
 {
@@ -272,7 +273,8 @@ static int mmap_trapped(struct call *call, const struct host_file *hf, u64 offse
 	rc = tracer_attach(host->tracer, (pid_t)call->req->pid);
 	if (rc)
 		host_log(host, IOMMUFD_LOG_WARN,
-			 "thread %d may not map registers whose accesses trap: it cannot be traced: %s",
+			 "thread %d may not map registers whose accesses trap: it cannot be "
+			 "traced: %s",
 			 call->req->pid, strerror(-rc));
 	return rc;
 }

@@ -173,8 +173,9 @@ long sys_path_stat(struct call *call)
 		return CALL_NATIVE;
 	if (!len)
 		return flags & AT_EMPTY_PATH ? stat_fd(call, dirfd) : CALL_NATIVE;
-	return call->host->namespaces ? CALL_NATIVE :
-					stat_path(call, dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW));
+	return call->host->namespaces ?
+		       CALL_NATIVE :
+		       stat_path(call, dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW));
 }
 
 /* The text of a link; @name is NULL for a directory. */

@@ -57,7 +57,10 @@ struct trace_cmd {
 
 /** trace_cmd_iommufd() and its like - the row of a command, NULL if unknown */
 const struct trace_cmd *trace_cmd_iommufd(u32 cmd);
-/** @file: name of the file it is of, as file_ops has it, or NULL: devices and containers share numbers */
+/**
+ * @file: name of the file it is of, as file_ops has it, or NULL: devices and containers share
+ * numbers
+ */
 const struct trace_cmd *trace_cmd_vfio(u32 cmd, const char *file);
 const struct trace_cmd *trace_cmd_test(u32 op);
 

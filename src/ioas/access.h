@@ -33,7 +33,10 @@ struct iommufd_access {
 };
 
 void access_destroy_object(struct iommufd_object *obj);
-/** access_create_internal() - for hw queues: holds no ctx reference, locks areas it pins, gets no callback */
+/**
+ * access_create_internal() - for hw queues: holds no ctx reference, locks areas it pins, gets no
+ * callback
+ */
 int access_create_internal(struct iommufd_ctx *ctx, struct iommufd_access **ret_access);
 int access_attach_internal(struct iommufd_access *access, struct iommufd_ioas *ioas);
 void access_destroy_internal(struct iommufd_ctx *ctx, struct iommufd_access *access);

@@ -27,7 +27,9 @@ static int area_check_access(const struct iopt_area *area, bool write)
 
 /* ---- pin ---- */
 
-/* Pages are whole: a step begins at a page's start and, unless it is the last, ends at one's end. */
+/*
+ * Pages are whole: a step begins at a page's start and, unless it is the last, ends at one's end.
+ */
 static bool walk_step_is_page_aligned(const struct area_walk *walk)
 {
 	const struct iopt_area *area = walk->area;

@@ -121,7 +121,9 @@ struct map_piece {
 };
 
 enum { IOPT_ALLOC_IOVA = 1 << 0 };
-/** iopt_map_pieces() - on success the counts of the pieces' pages are the areas', else the caller's */
+/**
+ * iopt_map_pieces() - on success the counts of the pieces' pages are the areas', else the caller's
+ */
 int iopt_map_pieces(struct io_pagetable *iopt, struct map_piece *pieces, u32 n, u64 length,
 		    u64 *iova, int prot, unsigned int flags);
 

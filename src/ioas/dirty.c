@@ -179,8 +179,8 @@ int iopt_set_dirty_tracking(struct io_pagetable *iopt, struct iommu_domain *doma
 	read_lock(&iopt->iova_rwsem);
 	if (enable)
 		rangemap_for_each_in(&iopt->areas, e, 0, UINT64_MAX)
-			domain->dirty_ops->read_and_clear_dirty(domain, e.first, e.last - e.first + 1,
-								0, &clear_only);
+			domain->dirty_ops->read_and_clear_dirty(
+				domain, e.first, e.last - e.first + 1, 0, &clear_only);
 	rc = domain->dirty_ops->set_dirty_tracking(domain, enable);
 	if (!rc && enable)
 		iommu_dirty_sync(domain, 0, UINT64_MAX);

@@ -30,7 +30,8 @@ int ioas_get(struct iommufd_ctx *ctx, u32 id, struct iommufd_ioas **ret_ioas);
 void ioas_put(struct iommufd_ctx *ctx, struct iommufd_ioas *ioas);
 void ioas_destroy(struct iommufd_object *obj);
 /**
- * vfio_compat_ioas_create() - the container's commands have an IOAS to act on: one is made if there is none
+ * vfio_compat_ioas_create() - the container's commands have an IOAS to act on: one is made if there
+ * is none
  * Return: 0, -EINVAL in no-iommu mode, -ENOMEM, -EBUSY (ids exhausted).
  */
 int vfio_compat_ioas_create(struct iommufd_ctx *ctx);

@@ -88,7 +88,9 @@ int iopt_reserve_regions(struct io_pagetable *iopt, const struct iova_range *reg
 
 int iopt_set_dirty_tracking(struct io_pagetable *iopt, struct iommu_domain *domain, bool enable);
 struct iommu_hwpt_get_dirty_bitmap;
-/** iopt_read_and_clear_dirty_data() - after hwpt has checked flags; all other rows of the table here */
+/**
+ * iopt_read_and_clear_dirty_data() - after hwpt has checked flags; all other rows of the table here
+ */
 int iopt_read_and_clear_dirty_data(struct io_pagetable *iopt, struct iommu_domain *domain,
 				   unsigned long flags,
 				   const struct iommu_hwpt_get_dirty_bitmap *bitmap);

@@ -26,7 +26,9 @@ static bool fit(u64 first, u64 last, u64 length, u64 align, u64 offset, u64 *ret
 	return true;
 }
 
-/* Clip [*first..*last] to the part before the next reserved range; steps over those at its start. */
+/*
+ * Clip [*first..*last] to the part before the next reserved range; steps over those at its start.
+ */
 static bool next_unreserved(struct io_pagetable *iopt, u64 *first, u64 *last)
 {
 	struct itree_node *node;

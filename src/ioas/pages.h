@@ -60,7 +60,7 @@ struct iopt_pages {
 	};
 	struct mutex mutex;
 	struct mm *mm __guarded_by(&mutex);         /* where memory is read, who owns it */
-	struct mm *account_mm __guarded_by(&mutex); /* who was charged; counted, if the same: once */
+	struct mm *account_mm __guarded_by(&mutex); /* who was charged; counted, once if the same */
 	struct mem_user *user __guarded_by(&mutex); /* counted; NULL if users are not charged */
 	enum mem_account_mode account_mode;         /* immutable */
 	struct pages_segment whole __guarded_by(&mutex);
@@ -81,7 +81,9 @@ int pages_alloc_file(struct iommufd_ctx *ctx, struct mem_file *file, u64 start, 
 /** pages_alloc_dmabuf() - counts its own reference on @dmabuf; -EINVAL, -ENODEV revoked, -ENOMEM */
 int pages_alloc_dmabuf(struct iommufd_ctx *ctx, struct dmabuf *dmabuf, u64 start, u64 length,
 		       bool writable, struct iopt_pages **ret_pages);
-/** pages_own() - from now on @mm's memory, and charged (to be uncharged) to @account_mm and @user */
+/**
+ * pages_own() - from now on @mm's memory, and charged (to be uncharged) to @account_mm and @user
+ */
 void pages_own(struct iopt_pages *pages, struct mm *mm, struct mm *account_mm,
 	       struct mem_user *user) __must_hold(&pages->mutex);
 struct iopt_pages *pages_get(struct iopt_pages *pages);
@@ -121,7 +123,10 @@ static inline void pages_assert_entered(struct iopt_pages *pages)
 int pages_hold(struct iopt_pages *pages, u64 first, u64 last) __must_hold(&pages->mutex);
 /** pages_release() - a range held before, with the same borders; cannot fail */
 void pages_release(struct iopt_pages *pages, u64 first, u64 last) __must_hold(&pages->mutex);
-/** pages_split_hold() - one hold of [first..last] becomes two, [first..low_last] and [high_first..last] */
+/**
+ * pages_split_hold() - one hold of [first..last] becomes two, [first..low_last] and
+ * [high_first..last]
+ */
 int pages_split_hold(struct iopt_pages *pages, u64 first, u64 low_last, u64 high_first, u64 last)
 	__must_hold(&pages->mutex);
 

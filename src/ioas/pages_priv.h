@@ -5,7 +5,9 @@
 
 #include "ioas/pages.h"
 
-/** struct pages_dmabuf_map - one range of a device buffer in one domain, to be undone by a revoke */
+/**
+ * struct pages_dmabuf_map - one range of a device buffer in one domain, to be undone by a revoke
+ */
 struct pages_dmabuf_map {
 	struct cds_list_head node; /* pages->dmabuf_maps, under pages->mutex */
 	struct iommu_domain *domain;

@@ -196,8 +196,8 @@ int pages_rw(struct iopt_pages *pages, u64 offset, void *data, size_t length, bo
 
 	while (length) {
 		mutex_lock(&pages->mutex);
-		n = pages_borrow_run(pages, offset >> PAGE_SHIFT, (offset + length - 1) >> PAGE_SHIFT,
-				     &run);
+		n = pages_borrow_run(pages, offset >> PAGE_SHIFT,
+				     (offset + length - 1) >> PAGE_SHIFT, &run);
 		mutex_unlock(&pages->mutex);
 		if (n < 0)
 			return n;

@@ -78,7 +78,8 @@ static int dma_no_iotlb(struct device *dev, ioasid_t pasid, u64 iova, unsigned i
 
 /* ---- copies ---- */
 
-static int at_copy(struct dma_system *sys, const struct dma_at *at, void *buf, size_t len, int which)
+static int at_copy(struct dma_system *sys, const struct dma_at *at, void *buf, size_t len,
+		   int which)
 {
 	if (likely(at->host != NULL))
 		return which == IOTLB_WRITE ? mem_guard_copy(at->host, buf, len) :
@@ -91,9 +92,9 @@ static int at_copy(struct dma_system *sys, const struct dma_at *at, void *buf, s
  * Another device's registers.  Its model runs, and may do DMA: so this is outside, a
  * posted request on its way when an unmap that overtakes it returns.
  */
-static __attribute__((noinline, cold)) int dma_peer(struct dma_system *sys, ioasid_t pasid, u64 iova,
-						    u64 pa, void *buf, size_t len, int which,
-						    struct iommufd_dma_fault *fault)
+static __attribute__((noinline, cold)) int dma_peer(struct dma_system *sys, ioasid_t pasid,
+						    u64 iova, u64 pa, void *buf, size_t len,
+						    int which, struct iommufd_dma_fault *fault)
 {
 	int rc = which == IOTLB_WRITE ? mem_phys_write(sys->mem, pa, buf, len) :
 					mem_phys_read(sys->mem, pa, buf, len);
@@ -180,8 +181,8 @@ static inline int dma_copy(struct device *dev, ioasid_t pasid, u64 iova, u8 *buf
 	if (unlikely(!iotlb_is_of(iotlb, dev, pasid) || len > PAGE_SIZE - (iova & ~PAGE_MASK)))
 		return dma_copy_slow(dev, pasid, iova, buf, len, which, fault);
 	iotlb_go_in(iotlb);
-	if (unlikely(!iotlb_table_entry(iotlb, iova, which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ,
-					&entry)))
+	if (unlikely(!iotlb_table_entry(iotlb, iova,
+					which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, &entry)))
 		return dma_copy_slow(dev, pasid, iova, buf, len, which, fault);
 	host = mem_phys_host(iotlb->phys_host, entry & iotlb->leaf_address);
 	if (unlikely(!host))

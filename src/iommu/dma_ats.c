@@ -243,14 +243,18 @@ static int ats_try(struct iotlb *iotlb, u64 iova, unsigned int access, struct dm
 	struct dma_at at;
 	int rc;
 
-	/* Before the look at the gate: an invalidation this answer may be too old for counts later. */
+	/*
+	 * Before the look at the gate: an invalidation this answer may be too old for counts later.
+	 */
 	seq = atomic_load_explicit(&iotlb->seq, memory_order_acquire);
 	iotlb_enter(iotlb);
 	rc = iotlb_lookup(iotlb, iova, access & IOMMU_WRITE ? IOTLB_WRITE : IOTLB_READ, &at, fault);
 	iotlb_leave(iotlb);
 	if (rc)
 		return rc;
-	/* The device may have it for reading also if it did not say so; for writing only if it did. */
+	/*
+	 * The device may have it for reading also if it did not say so; for writing only if it did.
+	 */
 	grant->prot = at.prot & (IOMMU_READ | (access & IOMMU_WRITE));
 	if (access & ~grant->prot)
 		return dma_fault_set(fault, IOMMU_XLAT_PERMISSION, iova, iotlb->pasid, access);
@@ -263,7 +267,9 @@ static int ats_try(struct iotlb *iotlb, u64 iova, unsigned int access, struct dm
 	rc = ats_warm(iotlb);
 	if (rc)
 		return rc;
-	*ret = (struct iommufd_ats_translation){ .pa = at.pa, .length = at.run, .prot = grant->prot };
+	*ret = (struct iommufd_ats_translation){
+		.pa = at.pa, .length = at.run, .prot = grant->prot,
+	};
 	return grant_insert(iotlb, grant, seq) ? 0 : -EAGAIN;
 }
 
@@ -359,7 +365,8 @@ static int ats_copy(struct device *dev, u64 pa, u8 *buf, size_t len, unsigned in
 		if (rc == -EREMOTEIO)
 			rc = ats_peer_copy(mem, pa, buf, n, access);
 		if (!granted)
-			rc = dma_fault_set(fault, IOMMU_XLAT_PERMISSION, pa, IOMMU_NO_PASID, access);
+			rc = dma_fault_set(fault, IOMMU_XLAT_PERMISSION, pa, IOMMU_NO_PASID,
+					   access);
 		else if (rc)
 			rc = ats_gone(fault, pa, access);
 		pa += n;

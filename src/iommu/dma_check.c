@@ -138,7 +138,8 @@ static void area_gone(struct dma_check *check, struct check_area *area) __must_h
 	area->gone_ms = now_ms() - check->start_ms;
 	cds_list_add_tail(&area->gone_node, &check->gone);
 	if (++check->gone_count > GONE_MAX)
-		area_forget(check, cds_list_first_entry(&check->gone, struct check_area, gone_node));
+		area_forget(check,
+			    cds_list_first_entry(&check->gone, struct check_area, gone_node));
 }
 
 void dma_check_unmapped_slow(struct dma_check *check, const void *map, u64 first, u64 last)
@@ -232,7 +233,7 @@ struct check_event {
 	u64 iova;
 	unsigned int access;
 	const char *what;
-	const char *what_gone; /* the same if the program has unmapped it; NULL: areas tell nothing */
+	const char *what_gone; /* if the program has unmapped it; NULL: areas tell nothing */
 	const struct iommu_domain *domain;
 	u64 at;
 };
@@ -269,7 +270,8 @@ void dma_check_stale(struct dma_check *check, const struct iotlb *iotlb, u64 iov
 		.iova = iova,
 		.access = access,
 		.what = "uses a translation that should have been invalidated",
-		.what_gone = "reaches memory the program has unmapped, by a translation that was not invalidated",
+		.what_gone = "reaches memory the program has unmapped, by a translation that was "
+			     "not invalidated",
 		.domain = iotlb->domain,
 		.at = iova,
 	};

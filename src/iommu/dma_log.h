@@ -42,8 +42,8 @@ void iommu_dma_log_stop(struct device *dev);
  * iommu_dma_log_read() - what was written of [@first, @last] since it was read last
  * @fn: gets it in ascending order, with no lock held; what it refuses stays in the log
  *
- * A page that is not wholly in the range is told of and stays in the log.  Where there was no memory to
- * remember a page, its whole range counts as written.
+ * A page that is not wholly in the range is told of and stays in the log.  Where there was no
+ * memory to remember a page, its whole range counts as written.
  * Return: 0; -EINVAL the log is off; what @fn returned.
  */
 int iommu_dma_log_read(struct device *dev, u64 first, u64 last,

@@ -80,8 +80,9 @@ static int waiter_wait(struct iommu_dma *dma, u32 grpid, unsigned int timeout_ms
 	mutex_lock(&dma->page_lock);
 	waiter = &dma->waiters[grpid];
 	while (waiter->state == WAITER_WAITS && !rc)
-		rc = timeout_ms ? mutex_wait_until(&dma->page_lock, &dma->page_answered, &deadline) :
-				  -ETIMEDOUT;
+		rc = timeout_ms ?
+			     mutex_wait_until(&dma->page_lock, &dma->page_answered, &deadline) :
+			     -ETIMEDOUT;
 	if (waiter->state == WAITER_ANSWERED) {
 		rc = code_errno(waiter->code);
 		waiter->state = WAITER_FREE;

@@ -98,7 +98,9 @@ static void thread_drop(struct dma_thread *thread, struct iotlb *iotlb)
 	iotlb_free(iotlb);
 }
 
-/* Caches of devices that are gone; and if there are too many, one that was not searched for long. */
+/*
+ * Caches of devices that are gone; and if there are too many, one that was not searched for long.
+ */
 static void thread_sweep(struct dma_thread *thread)
 {
 	struct iotlb *iotlb, *next, *oldest = NULL;

@@ -101,7 +101,8 @@ struct iotlb_link {
  * @leaf_address, @leaf_bits: how entries of tables are read, a copy of @leaf with mask and want in
  *	turn; the owner's
  * @tag: of all translations in it; the owner's while it is inside
- * @domain, @sys: what it holds translations of; changed while @linked is false or the owner is kept out
+ * @domain, @sys: what it holds translations of; changed while @linked is false or the owner is kept
+ *	out
  * @linked: usable: @domain is what is attached; under dma->lock, read by the owner
  * @binds: how often it was linked; the owner's
  * @held: the owner counts on it, and may search for others meanwhile; the owner's
@@ -117,8 +118,8 @@ struct iotlb_link {
 #define IOTLB_PAD_THEIRS 24
 
 /*
- * The gate is one word, so that the short ways need one comparison: a table's tag is never what it is
- * while the gate is closed, where light fences are real ones, or after tables were forgotten.
+ * The gate is one word, so that the short ways need one comparison: a table's tag is never what it
+ * is while the gate is closed, where light fences are real ones, or after tables were forgotten.
  */
 #define IOTLB_GATE_GENERATION (BIT_ULL(16) - 1) /* tags with another one are void; never 0 */
 #define IOTLB_GATE_CLOSER     BIT_ULL(16)	/* times how many want the owner to stay out */
@@ -282,7 +283,9 @@ extern __thread struct iotlb *iotlb_last __attribute__((tls_model("initial-exec"
 /* Of no device: what iotlb_last is when there is none. */
 extern struct iotlb iotlb_none;
 
-/** iotlb_find() - the calling thread's cache; NULL without memory, or for a device behind no IOMMU */
+/**
+ * iotlb_find() - the calling thread's cache; NULL without memory, or for a device behind no IOMMU
+ */
 struct iotlb *iotlb_find(struct device *dev, ioasid_t pasid);
 
 static inline bool iotlb_is_of(const struct iotlb *iotlb, const struct device *dev, ioasid_t pasid)
@@ -410,7 +413,8 @@ static inline int iotlb_lookup(struct iotlb *iotlb, u64 iova, int which, struct 
 	struct iotlb_entry *entry = iotlb_slot(iotlb, iova);
 	u64 off = iova & ~PAGE_MASK, word;
 
-	if (iotlb_table_entry(iotlb, iova, which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ, &word)) {
+	if (iotlb_table_entry(iotlb, iova, which == IOTLB_WRITE ? IOMMU_WRITE : IOMMU_READ,
+			      &word)) {
 		iotlb_table_at(iotlb, iova, word, at);
 		return 0;
 	}
@@ -439,7 +443,9 @@ static inline struct iommu_domain_dma *domain_dma(struct iommu_domain *domain)
 
 /** iotlb_unlink() - out of its domains' lists; dma->lock held, the owner outside or itself */
 void iotlb_unlink(struct iotlb *iotlb);
-/** iotlb_void_tables() - what is known of tables, one by one; by the owner, or while it is kept out */
+/**
+ * iotlb_void_tables() - what is known of tables, one by one; by the owner, or while it is kept out
+ */
 void iotlb_void_tables(struct iotlb *iotlb);
 /** iotlb_clear() - drop all entries, and tables */
 void iotlb_clear(struct iotlb *iotlb);

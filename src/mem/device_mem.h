@@ -35,8 +35,8 @@ int mem_device_fd(const struct mem_device *device);
 
 /**
  * mem_device_provide() - zeroed memory at @offset, physically consecutive
- * @offset, @length: bytes, whole pages, of one MEM_DEVICE_SIZE (no multiple of it is inside), nothing
- *	there yet.  Offsets may be as large as a file's: only what is provided takes memory.
+ * @offset, @length: bytes, whole pages, of one MEM_DEVICE_SIZE (no multiple of it is inside),
+ *	nothing there yet.  Offsets may be as large as a file's: only what is provided takes memory.
  * @ret_run: mem_device_withdraw() it
  * Return: 0, -ENOMEM.
  */
@@ -50,10 +50,10 @@ void mem_device_withdraw(struct mem_device *device, u64 offset, const struct mem
  * mem_device_hide() - mappings of the file raise SIGBUS from now on; mem_device_show() ends that
  * @parts: all that is provided
  *
- * Our pointers stay good over both, and nothing is lost if nobody writes through them meanwhile; who
- * does is not harmed, but what it writes may be.  Nothing is provided while it is hidden.
- * Return: 0, also where it was so before; -ENOMEM, or what a file says that cannot be shrunk (-EPERM): all is as
- * before.
+ * Our pointers stay good over both, and nothing is lost if nobody writes through them meanwhile;
+ * who does is not harmed, but what it writes may be.  Nothing is provided while it is hidden.
+ * Return: 0, also where it was so before; -ENOMEM, or what a file says that cannot be shrunk
+ * (-EPERM): all is as before.
  */
 int mem_device_hide(struct mem_device *device, const struct mem_part *parts, unsigned int n);
 int mem_device_show(struct mem_device *device, const struct mem_part *parts, unsigned int n);

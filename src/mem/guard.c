@@ -297,7 +297,9 @@ static void guard_default(int sig, siginfo_t *info, bool ignore)
 	if (ignore && info->si_code <= 0)
 		return;
 	sigaction(sig, &dfl, NULL);
-	/* A fault repeats when the instruction does; a signal that was sent has to be sent again. */
+	/*
+	 * A fault repeats when the instruction does; a signal that was sent has to be sent again.
+	 */
 	if (info->si_code <= 0)
 		raise(sig);
 }

@@ -137,7 +137,9 @@ void *mem_phys_ptr(struct mem_space *space, u64 pa, u64 *ret_len);
  */
 int mem_phys_read(struct mem_space *space, u64 pa, void *dst, size_t len);
 int mem_phys_write(struct mem_space *space, u64 pa, const void *src, size_t len);
-/** mem_ram_read(), mem_ram_write() - the same, but -EREMOTEIO where it is not memory that answers */
+/**
+ * mem_ram_read(), mem_ram_write() - the same, but -EREMOTEIO where it is not memory that answers
+ */
 int mem_ram_read(struct mem_space *space, u64 pa, void *dst, size_t len);
 int mem_ram_write(struct mem_space *space, u64 pa, const void *src, size_t len);
 /**

@@ -183,7 +183,8 @@ u64 mem_run_phys(const struct mem_run *run, u32 i, u32 *ret_contig)
 int memfd_copy(int fd, u64 va, void *buf, size_t len, bool write)
 {
 	while (len) {
-		ssize_t n = write ? pwrite(fd, buf, len, (off_t)va) : pread(fd, buf, len, (off_t)va);
+		ssize_t n = write ? pwrite(fd, buf, len, (off_t)va) :
+				    pread(fd, buf, len, (off_t)va);
 
 		if (n < 0 && errno == EINTR)
 			continue;

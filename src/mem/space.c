@@ -98,8 +98,8 @@ void mem_space_destroy(struct mem_space *space)
 		return;
 	pins = mem_space_pins(space);
 	if (pins)
-		log_line(&space->log, IOMMUFD_LOG_WARN, "memory: %llu pages still pinned at the end",
-			 (unsigned long long)pins);
+		log_line(&space->log, IOMMUFD_LOG_WARN,
+			 "memory: %llu pages still pinned at the end", (unsigned long long)pins);
 	frame_pool_destroy(space->frames);
 	while (space->free_windows) {
 		struct mem_window *window = space->free_windows;
@@ -155,7 +155,8 @@ void backing_put(struct mem_backing *backing)
 
 static struct cds_hlist_head *window_bucket(const struct mem_backing *backing, u64 section)
 {
-	u64 key = ((uintptr_t)backing >> 4) * 0x9e3779b97f4a7c15ULL + section * 0xd6e8feb86659fd93ULL;
+	u64 key =
+		((uintptr_t)backing >> 4) * 0x9e3779b97f4a7c15ULL + section * 0xd6e8feb86659fd93ULL;
 
 	return &backing->space->window_hash[(key >> 32) % SPACE_WINDOW_BUCKETS];
 }

@@ -37,12 +37,14 @@ struct task_fd {
  * @fd_reserve: a free descriptor number for a file about to be made; -EMFILE, -ENOMEM
  * @fd_install: bind the number to @file; takes over the caller's reference; cannot fail
  * @fd_unreserve: the other way out
- * @fd_object: make the way in's half of @file now and not in @fd_install, so that file->host_memory is
- *	there; may be missing.  0, -ENOMEM, -ENFILE
+ * @fd_object: make the way in's half of @file now and not in @fd_install, so that file->host_memory
+ *	is there; may be missing.  0, -ENOMEM, -ENFILE
  * @fd_again: bind a reserved number to the open file of a descriptor of @file that the caller has,
- *	as dup() would; may be missing.  0: done; -ENOENT it has none; -EMFILE: the number is still reserved
- * @va_file: the file of ours, counted, that all of the caller's [@va, @va + @length) is a mapping of,
- *	from position *@ret_pos on; NULL: of none; may be missing where memory is behind all mappings
+ *	as dup() would; may be missing.  0: done; -ENOENT it has none; -EMFILE: the number is still
+ *	reserved
+ * @va_file: the file of ours, counted, that all of the caller's [@va, @va + @length) is a mapping
+ *	of, from position *@ret_pos on; NULL: of none; may be missing where memory is behind all
+ *	mappings
  */
 struct task_ops {
 	int (*copy_from)(struct task *task, void *dst, u64 uaddr, size_t len);
@@ -62,7 +64,7 @@ struct task {
 	struct mm *mm;               /* counted by the way in, constant during a call */
 	struct mem_user *user;       /* likewise */
 	struct fault_state *fault;   /* fail-nth of this thread; may be NULL */
-	bool kthread;                /* a thread of ours with no program behind it (device models) */
+	bool kthread;                /* of ours, with no program behind it (device models) */
 };
 
 extern __thread struct task *task_current __attribute__((tls_model("initial-exec")));

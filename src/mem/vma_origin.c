@@ -69,7 +69,9 @@ static enum file_kind path_kind(struct mm *mm, const char *path, const struct vm
 		return KIND_UNKNOWN;
 	if (file_is_memory((u64)fs.f_type, st.st_mode, &hugetlb))
 		return KIND_MEMORY;
-	/* ramfs wants to hear of no writes, so its files may be written; they are just not shmem. */
+	/*
+	 * ramfs wants to hear of no writes, so its files may be written; they are just not shmem.
+	 */
 	return (u64)fs.f_type == RAMFS_MAGIC ? KIND_UNKNOWN : KIND_DISK;
 }
 

@@ -66,8 +66,8 @@ struct pci_bar_desc {
  * @model: as the machine file names it
  * @intx_pin: 0 none, 1 INTA
  * @msi_vectors: 0 none, else 1 to 32, a power of two
- * @msix_vectors: 0 none, to 2048; the table is in BAR @msix_bar at @msix_table, the pending bits at @msix_pba,
- *	each on pages of its own
+ * @msix_vectors: 0 none, to 2048; the table is in BAR @msix_bar at @msix_table, the pending bits at
+ *	@msix_pba, each on pages of its own
  * @has_pm, @has_pcie, @has_flr: capabilities; extended ones need @has_pcie
  * @ats, @pri, @pasid_bits: extended capabilities; @pasid_bits 0: no PASIDs
  * @acs: functions of this device cannot reach each other behind the IOMMU's back
@@ -96,27 +96,33 @@ struct pci_desc {
 /**
  * struct pci_ops - what a function does
  * @bar_read: @size is 1, 2, 4 or 8, naturally aligned; the value
- * @bar_write: as @bar_read, and 64 for a direct store (MOVDIR64B, or 64 bytes in one write), @data little endian.
- *	In poll mode a model also takes these (a pwrite), and leaves memory as a read is to find it.
- * @work: do what is to be done, for a bounded time (about a millisecond).  In poll mode also look at memory.
+ * @bar_write: as @bar_read, and 64 for a direct store (MOVDIR64B, or 64 bytes in one write), @data
+ *	little endian. In poll mode a model also takes these (a pwrite), and leaves memory as a read
+ *	is to find it.
+ * @work: do what is to be done, for a bounded time (about a millisecond).  In poll mode also look
+ *	at memory.
  *	Return: was there anything? (it is called again at once)
- * @reset: to power-on values; called with no work() running and no bar access under way, bus master off; must end
- *	all DMA and forget all work.  Interrupt state is this room's.
+ * @reset: to power-on values; called with no work() running and no bar access under way, bus master
+ *	off; must end all DMA and forget all work.  Interrupt state is this room's.
  * @opened, @closed: a driver has come (after @reset; BAR memory is there), has gone
- * @vf_create: SR-IOV: make VF @index, not yet on a bus, as device_model.create() does; its desc is the PF's @vf.
- *	Needed with desc->sriov_vfs
- * @vf_enable: SR-IOV: VF @index appears (after @vf_create) or goes; may refuse to appear; may be missing
- * @migrate_save: the whole state as bytes (malloc()ed): the device is stopped; @migrate_load: the reverse.
- *	Missing: no migration.  While stopped, work() is not called, nor is @reset while these run
+ * @vf_create: SR-IOV: make VF @index, not yet on a bus, as device_model.create() does; its desc is
+ *	the PF's @vf. Needed with desc->sriov_vfs
+ * @vf_enable: SR-IOV: VF @index appears (after @vf_create) or goes; may refuse to appear; may be
+ *	missing
+ * @migrate_save: the whole state as bytes (malloc()ed): the device is stopped; @migrate_load: the
+ *	reverse. Missing: no migration.  While stopped, work() is not called, nor is @reset while
+ *	these run
  * @destroy: the last call
- * @inject: the control socket's `inject` for this device: a word of the model's and an argument; 0 or -errno
+ * @inject: the control socket's `inject` for this device: a word of the model's and an argument; 0
+ *	or -errno
  *
- * @bar_read and @bar_write may be missing in poll mode: memory is read, or written and work() kicked.  The MSI-X
- * table and pending bits never reach a model.
+ * @bar_read and @bar_write may be missing in poll mode: memory is read, or written and work()
+ * kicked.  The MSI-X table and pending bits never reach a model.
  *
- * Context: bar_read/bar_write may run on several threads at once and beside work(), which runs on one;
- * the model has its own lock.  They may do DMA and raise interrupts; not with a lock held that they take, since
- * DMA to another device's registers is a call of its model, which may do the same here.
+ * Context: bar_read/bar_write may run on several threads at once and beside work(), which runs on
+ * one; the model has its own lock.  They may do DMA and raise interrupts; not with a lock held that
+ * they take, since DMA to another device's registers is a call of its model, which may do the same
+ * here.
  */
 struct pci_ops {
 	u64 (*bar_read)(struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size);
@@ -153,7 +159,8 @@ bool pci_addr_parse(const char *text, struct pci_addr *ret_addr);
 /**
  * struct pci_bar - one of a living function
  * @mem: its memory while it is open in poll mode, else NULL
- * @pa: where it is in physical space while it is open (in all modes: DMA of other devices reaches it)
+ * @pa: where it is in physical space while it is open (in all modes: DMA of other devices reaches
+ *	it)
  */
 struct pci_bar {
 	u64 size;
@@ -162,11 +169,12 @@ struct pci_bar {
 };
 
 /**
- * struct pci_dev - a function; embedded by its model, which fills in @desc, @ops, @access before pci_dev_add()
+ * struct pci_dev - a function; embedded by its model, which fills in @desc, @ops, @access before
+ * pci_dev_add()
  * @dev: what the IOMMU sees; its name is the address
- * @memory: of an emulated device, which does no DMA: how its model reads and writes memory of whoever
- *	drives it; 0 or -errno (<iommufd/access.h>, iommufd_access_rw()), -ENODEV attached to nothing.
- *	Set with @memory_owner by who serves it; any thread, no lock held
+ * @memory: of an emulated device, which does no DMA: how its model reads and writes memory of
+ *	whoever drives it; 0 or -errno (<iommufd/access.h>, iommufd_access_rw()), -ENODEV attached
+ *	to nothing. Set with @memory_owner by who serves it; any thread, no lock held
  * @priv: this room's
  */
 struct pci_dev {
@@ -188,15 +196,16 @@ struct pci_dev {
 /**
  * pci_dev_add() - it appears on the bus, behind @iommu's driver, in sysfs, with nobody driving it
  * @topology: of the system (pci/topology.h)
- * @probe: puts pdev->dev behind an IOMMU (iommufd_generic_probe() or a model's own); NULL: behind none
+ * @probe: puts pdev->dev behind an IOMMU (iommufd_generic_probe() or a model's own); NULL: behind
+ *	none
  * Return: 0; -EEXIST the address is taken; -EINVAL desc makes no sense (logged); -ENOMEM; @probe's.
  */
 int pci_dev_add(struct pci_topology *topology, struct pci_dev *pdev, struct pci_addr addr,
 		int (*probe)(struct iommufd_system *system, struct device *dev));
 /**
  * pci_dev_remove() - the reverse.  Asks who drives it to go, and waits; calls ops->destroy last
- * VFs go with their PF (or by pci_sriov_set()), never by this.  A write to sysfs may have removed a function before:
- * look for it (pci_find(), pci_for_each()), do not keep it.
+ * VFs go with their PF (or by pci_sriov_set()), never by this.  A write to sysfs may have removed a
+ * function before: look for it (pci_find(), pci_for_each()), do not keep it.
  */
 void pci_dev_remove(struct pci_dev *pdev);
 
@@ -208,12 +217,19 @@ void pci_dev_kick(struct pci_dev *pdev);
 /** pci_bus_master() - may it do DMA at the moment? (DMA itself is refused anyway) */
 bool pci_bus_master(const struct pci_dev *pdev);
 
-/** pci_bar_publish() - in poll mode put @size (1, 2, 4, 8) bytes where a program reads them; else nothing */
-void pci_bar_publish(struct pci_dev *pdev, unsigned int bar, u64 offset, u64 value, unsigned int size);
+/**
+ * pci_bar_publish() - in poll mode put @size (1, 2, 4, 8) bytes where a program reads them; else
+ * nothing
+ */
+void pci_bar_publish(struct pci_dev *pdev, unsigned int bar, u64 offset, u64 value,
+		     unsigned int size);
 /** pci_bar_peek() - in poll mode what a program has left there (read once); else 0 */
 u64 pci_bar_peek(const struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size);
 
-/** pci_raise() - an MSI or MSI-X vector, whichever is on (if INTx is: a pulse is not possible, use pci_intx()) */
+/**
+ * pci_raise() - an MSI or MSI-X vector, whichever is on (if INTx is: a pulse is not possible, use
+ * pci_intx())
+ */
 void pci_raise(struct pci_dev *pdev, u32 vector);
 /** pci_intx() - the level of the pin */
 void pci_intx(struct pci_dev *pdev, bool level);
@@ -226,10 +242,12 @@ void pci_fatal(struct pci_dev *pdev);
 
 /**
  * struct pci_client - who has it open; embedded
- * @irq: an interrupt of a kind that is on (pci_irq_set_mode()): MSI and MSI-X vectors; ERR and REQ with vector 0
+ * @irq: an interrupt of a kind that is on (pci_irq_set_mode()): MSI and MSI-X vectors; ERR and REQ
+ *	with vector 0
  * @intx: the pin's level, as it changes and while it is not masked by the command register
  * @reset_done: a reset the driver did not ask for by pci_dev_reset() is over (a write of FLR)
- * Context of all: any thread, also the model's with its lock held: take no lock that is held over calls below.
+ * Context of all: any thread, also the model's with its lock held: take no lock that is held over
+ * calls below.
  */
 struct pci_client {
 	void (*irq)(struct pci_client *client, enum pci_irq kind, u32 vector);
@@ -239,8 +257,8 @@ struct pci_client {
 
 /**
  * pci_dev_open() - begin to drive it: reset, memory decode on, bus master off, work() runs
- * @memory: where BARs are kept that a program maps: the file behind its descriptor, BAR n at pci_bar_offset(n).  NULL:
- *	they have memory of their own (poll mode), which nobody maps.
+ * @memory: where BARs are kept that a program maps: the file behind its descriptor, BAR n at
+ *	pci_bar_offset(n).  NULL: they have memory of their own (poll mode), which nobody maps.
  * Return: 0, -EBUSY somebody has, -ENODEV it is going, -ENOMEM, ops->opened's.
  */
 int pci_dev_open(struct pci_dev *pdev, struct pci_client *client, struct mem_device *memory);
@@ -270,7 +288,8 @@ void pci_config_write(struct pci_dev *pdev, u32 offset, u32 value, unsigned int 
 u32 pci_config_size(const struct pci_dev *pdev);
 
 /**
- * pci_bar_access() - one access of @size (1, 2, 4, 8; writes also 64) bytes, aligned, inside the BAR
+ * pci_bar_access() - one access of @size (1, 2, 4, 8; writes also 64) bytes, aligned, inside the
+ * BAR
  * Return: 0, -EIO memory decode is off or the function is in D3 (reads give all ones), -EINVAL.
  */
 int pci_bar_access(struct pci_dev *pdev, unsigned int bar, u64 offset, void *data,
@@ -278,7 +297,10 @@ int pci_bar_access(struct pci_dev *pdev, unsigned int bar, u64 offset, void *dat
 /** pci_mem_enabled() - may its BARs be touched now? */
 bool pci_mem_enabled(const struct pci_dev *pdev);
 
-/** pci_dev_reset() - function reset; config space as opened but for what a driver keeps (vfio.md, reset). 0, -ENOTTY no FLR */
+/**
+ * pci_dev_reset() - function reset; config space as opened but for what a driver keeps
+ * Return: 0, -ENOTTY no FLR
+ */
 int pci_dev_reset(struct pci_dev *pdev);
 /** pci_bus_reset() - the function's part in a reset of its bus: also without FLR.  0 */
 int pci_bus_reset(struct pci_dev *pdev);
@@ -289,12 +311,15 @@ u32 pci_irq_count(const struct pci_dev *pdev, enum pci_irq kind);
 /** pci_intx_level() - the pin as it is now, with the command register's disable bit */
 bool pci_intx_level(const struct pci_dev *pdev);
 
-/** pci_dev_stop(), pci_dev_start() - no DMA and no work() in between (migration); stop waits for what is under way */
+/**
+ * pci_dev_stop(), pci_dev_start() - no DMA and no work() in between (migration); stop waits for
+ * what is under way
+ */
 void pci_dev_stop(struct pci_dev *pdev);
 void pci_dev_start(struct pci_dev *pdev);
 /**
- * pci_dev_save(), pci_dev_load() - the model's state, of one that is stopped and can migrate; nobody
- *	resets it meanwhile
+ * pci_dev_save(), pci_dev_load() - the model's state, of one that is stopped and can migrate;
+ *	nobody resets it meanwhile
  * @ret_data: the caller's to free()
  * Return: 0 or the model's errno.
  */

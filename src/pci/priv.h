@@ -217,7 +217,10 @@ void config_bar_put(struct pci_priv *priv, u32 offset, const struct pci_bar_desc
 
 /** dev_settle() - DMA on or off, as the state under op_lock says */
 void dev_settle(struct pci_priv *priv) __must_hold(&priv->op_lock);
-/** dev_command() - the same, and whether mapped BARs can be reached: the command register was written */
+/**
+ * dev_command() - the same, and whether mapped BARs can be reached: the command register was
+ * written
+ */
 void dev_command(struct pci_priv *priv) __must_hold(&priv->op_lock);
 /** dev_function_reset() - the function, not configuration space; leaves it in D0 */
 void dev_function_reset(struct pci_priv *priv) __must_hold(&priv->op_lock);

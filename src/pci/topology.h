@@ -25,25 +25,37 @@ int pci_topology_create(struct iommufd_system *system, struct pci_topology **ret
 /** pci_topology_destroy() - all functions are removed; NULL is a no-op */
 void pci_topology_destroy(struct pci_topology *topology);
 
-/** pci_bridge_add() - before any function behind it; 0, -EEXIST, -ENOENT no bus for it, -EINVAL, -ENOMEM */
+/**
+ * pci_bridge_add() - before any function behind it; 0, -EEXIST, -ENOENT no bus for it, -EINVAL,
+ * -ENOMEM
+ */
 int pci_bridge_add(struct pci_topology *topology, const struct pci_bridge_desc *desc);
 
-/** pci_find() - the function at @addr, or NULL; it stays while topology's lock is not needed to remove it */
+/**
+ * pci_find() - the function at @addr, or NULL; it stays while topology's lock is not needed to
+ * remove it
+ */
 struct pci_dev *pci_find(struct pci_topology *topology, struct pci_addr addr);
 
-/** pci_for_each() - each function in order of address, until @fn says other than 0; it may not remove */
-void pci_for_each(struct pci_topology *topology, int (*fn)(struct pci_dev *pdev, void *data), void *data);
+/**
+ * pci_for_each() - each function in order of address, until @fn says other than 0; it may not
+ * remove
+ */
+void pci_for_each(struct pci_topology *topology, int (*fn)(struct pci_dev *pdev, void *data),
+		  void *data);
 
 /** pci_sysfs_path() - "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0" */
 void pci_sysfs_path(const struct pci_dev *pdev, char *buf, size_t size);
 
-/** pci_group_id() - number of its IOMMU group, as sysfs and /dev/vfio show it; -1 behind no IOMMU */
+/**
+ * pci_group_id() - number of its IOMMU group, as sysfs and /dev/vfio show it; -1 behind no IOMMU
+ */
 int pci_group_id(const struct pci_dev *pdev);
 
 /**
  * pci_sriov_set() - what writing sriov_numvfs does
- * Return: 0; -EINVAL more than there are, or it has none; -EBUSY some are enabled (other than 0), or
- * a VF is in use; -ENOMEM.
+ * Return: 0; -EINVAL more than there are, or it has none; -EBUSY some are enabled (other than 0),
+ * or a VF is in use; -ENOMEM.
  */
 int pci_sriov_set(struct pci_dev *pf, unsigned int num_vfs);
 
@@ -59,8 +71,8 @@ struct pci_listener {
 void pci_listen(struct pci_topology *topology, struct pci_listener *listener);
 
 /**
- * pci_owner_set() - who keeps pointers to functions (machine/), and so is asked to remove one when a program
- *	writes to its `remove`; @remove calls pci_dev_remove() and returns 0 or -errno
+ * pci_owner_set() - who keeps pointers to functions (machine/), and so is asked to remove one when
+ *	a program writes to its `remove`; @remove calls pci_dev_remove() and returns 0 or -errno
  * Context: before the first function is added.
  */
 void pci_owner_set(struct pci_topology *topology, int (*remove)(void *owner, struct pci_dev *pdev),

@@ -89,7 +89,9 @@ static int viommu_build(struct iommufd_ctx *ctx, struct iommufd_device *idev,
 	viommu->vdevs.core = core;
 	viommu->type = (enum iommu_viommu_type)type;
 	viommu->ictx = ctx;
-	/* Instances are not counted: they outlive the devices behind them, as a system's parts do. */
+	/*
+	 * Instances are not counted: they outlive the devices behind them, as a system's parts do.
+	 */
 	viommu->iommu_dev = idev->dev->iommu_dev;
 	object_hold(&parent->common.obj); /* pairs with viommu_destroy() */
 	viommu->hwpt = parent;

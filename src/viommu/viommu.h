@@ -44,7 +44,9 @@ struct vdev_slot {
 	bool ready;
 };
 
-/** struct vevent - one item of the stream; data_len bytes follow the header, as the program reads it */
+/**
+ * struct vevent - one item of the stream; data_len bytes follow the header, as the program reads it
+ */
 struct vevent {
 	struct cds_list_head node;
 	size_t data_len;

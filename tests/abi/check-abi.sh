@@ -83,7 +83,8 @@ check() {
 	mkdir -p "$work/inc-$name"
 	# Names the kernel lacks have failed above and would not compile.
 	comm -12 "$work/$header.ours" "$work/$header.kernel" |
-		sed -E 's/^(\w+) (\S+)( (\S+))?$/FACT_\1(\2, \4)/; s/, \)$/)/' >"$work/inc-$name/facts.inc"
+		sed -E 's/^(\w+) (\S+)( (\S+))?$/FACT_\1(\2, \4)/; s/, \)$/)/' \
+			>"$work/inc-$name/facts.inc"
 	if compile "$work/$name-ours.o" facts_ours "$ours" -I"$source/include" &&
 		compile "$work/$name-kernel.o" facts_kernel "$theirs" "${kernel_include[@]}" &&
 		$cc -std=gnu17 -Wall "$abi/compare.c" "$work/$name-ours.o" "$work/$name-kernel.o" \

@@ -38,5 +38,6 @@ cat "$dir/error"
 # A later difference may follow from the first; its seed is the one to look at.
 head -40 "$dir/diff"
 line=$(cmp "$dir/linux" "$dir/ours" 2>/dev/null | sed 's/.* line //')
-[ -z "$line" ] || echo "first in $(head -n "$line" "$dir/linux" | grep '^seed ' | tail -1), status $status"
+[ -z "$line" ] ||
+	echo "first in $(head -n "$line" "$dir/linux" | grep '^seed ' | tail -1), status $status"
 exit 1

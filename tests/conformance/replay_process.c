@@ -119,8 +119,8 @@ const struct step vfio_steps[] = {
 static bool odd_number(void)
 {
 	struct context *ctx = pick_context();
-	unsigned long number = 0x3b00 | PICK(0, 0x63, 0x67, 0x7f, 0x80, 0x81, 0x89, 0x95, 0x9f, 0xa0,
-					     0xa1, 0xff);
+	unsigned long number =
+		0x3b00 | PICK(0, 0x63, 0x67, 0x7f, 0x80, 0x81, 0x89, 0x95, 0x9f, 0xa0, 0xa1, 0xff);
 	uint32_t words[32] = { PICK(0, 4, 7, 128) };
 	uint64_t arg = data_arg(words, sizeof(words));
 
@@ -175,7 +175,8 @@ static bool poke(void)
 static bool look(void)
 {
 	say(" %08x %08x %08x", hash((void *)SHARED_AT, BUFFER_PAGES * PAGE),
-	    hash((void *)PRIVATE_AT, BUFFER_PAGES * PAGE), hash((void *)FILE_AT, FILE_PAGES * PAGE));
+	    hash((void *)PRIVATE_AT, BUFFER_PAGES * PAGE),
+	    hash((void *)FILE_AT, FILE_PAGES * PAGE));
 	say_line();
 	return true;
 }
@@ -261,13 +262,14 @@ static bool dmabuf(void)
 		cmd.dmabuf_revoke.dmabuf_fd = USUALLY(world->files[slot], 200, UINT32_MAX,
 						      world->files[0], world->files[2]);
 		cmd.dmabuf_revoke.revoked = PICK(0, 1, 1, 2);
-		say(" revoke %s %u", fd_name(cmd.dmabuf_revoke.dmabuf_fd), cmd.dmabuf_revoke.revoked);
+		say(" revoke %s %u", fd_name(cmd.dmabuf_revoke.dmabuf_fd),
+		    cmd.dmabuf_revoke.revoked);
 		CALL(ctx, IOMMU_TEST_CMD, cmd);
 		say_line();
 		return true;
 	}
-	cmd.dmabuf_get.length = PICK(0, 1, PAGE, 3 * PAGE, 8 * PAGE, 8 * PAGE, 512 * PAGE, 513 * PAGE,
-				     UINT32_MAX);
+	cmd.dmabuf_get.length =
+		PICK(0, 1, PAGE, 3 * PAGE, 8 * PAGE, 8 * PAGE, 512 * PAGE, 513 * PAGE, UINT32_MAX);
 	cmd.dmabuf_get.open_flags = O_CLOEXEC | O_RDWR;
 	say(" len %x", cmd.dmabuf_get.length);
 	expect_fd_at(FD_IS_RESULT);

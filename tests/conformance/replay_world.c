@@ -68,7 +68,8 @@ bool privileged(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
-	return !syscall(SYS_capget, &header, data) && (data[0].effective & PRIVILEGES) == PRIVILEGES;
+	return !syscall(SYS_capget, &header, data) &&
+	       (data[0].effective & PRIVILEGES) == PRIVILEGES;
 }
 
 static void privileges_drop(void)
@@ -190,8 +191,9 @@ void world_build(uint64_t seed)
 	/* descriptors are numbered from 3 whoever started us */
 	for (int fd = 3; fd < 256; fd++)
 		close(fd);
-	if (mmap((void *)WORLD_AT, (sizeof(*world) + PAGE - 1) & ~(PAGE - 1), PROT_READ | PROT_WRITE,
-		 MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+	if (mmap((void *)WORLD_AT, (sizeof(*world) + PAGE - 1) & ~(PAGE - 1),
+		 PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1,
+		 0) == MAP_FAILED)
 		_exit(4);
 	world->rng = seed;
 	/* not a neighbour's sequence one step on */
@@ -429,9 +431,9 @@ uint64_t pick_iova(struct context *ctx)
 	}
 	if (chance(50))
 		return MOCK_APERTURE_START + pick(96) * 2048;
-	return PICK(0, PAGE, 5 * PAGE, 0x801, MOCK_APERTURE_START - PAGE, MOCK_APERTURE_LAST + 1ULL - PAGE,
-		    MOCK_APERTURE_LAST + 1ULL, MOCK_APERTURE_START + 1, 1ULL << 38,
-		    UMAX - PAGE + 1, UMAX - 1, UMAX);
+	return PICK(0, PAGE, 5 * PAGE, 0x801, MOCK_APERTURE_START - PAGE,
+		    MOCK_APERTURE_LAST + 1ULL - PAGE, MOCK_APERTURE_LAST + 1ULL,
+		    MOCK_APERTURE_START + 1, 1ULL << 38, UMAX - PAGE + 1, UMAX - 1, UMAX);
 }
 
 uint64_t pick_length(void)

@@ -75,8 +75,9 @@ say $? "the program keeps its user id"
 [ "$("$uiommufd" run -- sh -c 'ls /dev/iommu /dev/vfio/vfio /dev/null | wc -l')" -eq 3 ]
 say $? "it finds our nodes beside the host's"
 if [ -w /sys/kernel/debug ] || [ "$(id -u)" -ne 0 ]; then
-	status 0 "with --selftest the knobs of fault injection are there" "$uiommufd" run --selftest \
-		-- sh -c 'echo N >/sys/kernel/debug/failslab/ignore-gfp-wait'
+	status 0 "with --selftest the knobs of fault injection are there" \
+		"$uiommufd" run --selftest -- \
+		sh -c 'echo N >/sys/kernel/debug/failslab/ignore-gfp-wait'
 fi
 
 # Signals sent to the command reach the program.  (SIGINT is ignored in what a script starts

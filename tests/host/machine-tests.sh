@@ -167,8 +167,8 @@ EOT
 machine_begin --machine "$dir/good.yaml" --device dsa,addr=05:00.0 --control "$dir/own.sock"
 "$uiommufd" show --socket "$dir/own.sock" machine --json >"$dir/out"
 grep -q '"frames":"random"' "$dir/out" && grep -q '"container":"compat"' "$dir/out" &&
-	grep -q '"addr":"0000:01:00.0"' "$dir/out" && grep -q "\"image\":\"$dir/disk.img\"" "$dir/out" &&
-	grep -q '"bus":5' "$dir/out"
+	grep -q '"addr":"0000:01:00.0"' "$dir/out" &&
+	grep -q "\"image\":\"$dir/disk.img\"" "$dir/out" && grep -q '"bus":5' "$dir/out"
 say $? "a file and options make one machine, with a socket where it is wanted"
 machine_end
 [ ! -e "$dir/own.sock" ]

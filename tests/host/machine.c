@@ -47,7 +47,7 @@
 #define CMD_LAST CMD(0x92)     /* size of the last access, plus 0x100 for a write */
 #define CMD_MAPS CMD(0x93)     /* mappings that have not ended */
 
-#define CMD_FAIL CMD(0x95)     /* argument n: the nth allocation from now on fails, 0: none; what was left */
+#define CMD_FAIL CMD(0x95)     /* n: the nth allocation from now on fails, 0: none; what was left */
 
 #define BAR_SIZE 8192
 #define BAR(n) ((off_t)PCI_REGION_OFFSET(n))
@@ -266,27 +266,54 @@ static ssize_t config_read(struct tree_entry *entry, void *buf, size_t len, u64 
 #define PCI_DEV "/sys/devices/pci0000:00/0000:00:05.0"
 
 static struct tree_entry names[] = {
-	{ .path = "/dev/machine/memory", .kind = TREE_NODE, .mode = 0600, .major = 511, .minor = 0,
+	{ .path = "/dev/machine/memory",
+	  .kind = TREE_NODE,
+	  .mode = 0600,
+	  .major = 511,
+	  .minor = 0,
 	  .open = dev_open },
-	{ .path = "/dev/machine/calls", .kind = TREE_NODE, .mode = 0600, .major = 511, .minor = 1,
+	{ .path = "/dev/machine/calls",
+	  .kind = TREE_NODE,
+	  .mode = 0600,
+	  .major = 511,
+	  .minor = 1,
 	  .open = dev_open },
-	{ .path = "/dev/iommu", .kind = TREE_NODE, .mode = 0600, .major = 10, .minor = 126,
+	{ .path = "/dev/iommu",
+	  .kind = TREE_NODE,
+	  .mode = 0600,
+	  .major = 10,
+	  .minor = 126,
 	  .open = iommu_open },
-	{ .path = "/dev/vfio/devices/vfio0", .kind = TREE_NODE, .mode = 0600, .major = 509, .minor = 0,
+	{ .path = "/dev/vfio/devices/vfio0",
+	  .kind = TREE_NODE,
+	  .mode = 0600,
+	  .major = 509,
+	  .minor = 0,
 	  .open = dev_open },
 	{ .path = "/dev/char/511:0", .kind = TREE_LINK, .target = "../machine/memory" },
-	{ .path = "/sys/bus/pci/devices/0000:00:05.0", .kind = TREE_LINK,
+	{ .path = "/sys/bus/pci/devices/0000:00:05.0",
+	  .kind = TREE_LINK,
 	  .target = "../../../devices/pci0000:00/0000:00:05.0" },
-	{ .path = PCI_DEV "/vendor", .kind = TREE_ATTR, .mode = 0444, .show = vendor_show,
+	{ .path = PCI_DEV "/vendor",
+	  .kind = TREE_ATTR,
+	  .mode = 0444,
+	  .show = vendor_show,
 	  .constant = true },
-	{ .path = PCI_DEV "/count", .kind = TREE_ATTR, .mode = 0644, .show = count_show,
+	{ .path = PCI_DEV "/count",
+	  .kind = TREE_ATTR,
+	  .mode = 0644,
+	  .show = count_show,
 	  .store = count_store },
 	{ .path = PCI_DEV "/seen", .kind = TREE_ATTR, .mode = 0444, .show = count_show },
-	{ .path = PCI_DEV "/config", .kind = TREE_ATTR, .mode = 0444, .read_at = config_read,
+	{ .path = PCI_DEV "/config",
+	  .kind = TREE_ATTR,
+	  .mode = 0444,
+	  .read_at = config_read,
 	  .size = 256 },
 	{ .path = PCI_DEV "/empty", .kind = TREE_DIR },
 	{ .path = "/sys/kernel/iommu_groups", .kind = TREE_DIR },
-	{ .path = "/sys/kernel/iommu_groups/7/devices/0000:00:05.0", .kind = TREE_LINK,
+	{ .path = "/sys/kernel/iommu_groups/7/devices/0000:00:05.0",
+	  .kind = TREE_LINK,
 	  .target = "../../../../devices/pci0000:00/0000:00:05.0" },
 };
 
@@ -575,7 +602,10 @@ static void every_size_is_one_access(void)
 	CHECK(*(volatile u32 *)(regs + 20) == 0xdeadbef0);
 #if defined(__x86_64__)
 	/* movdir64b (%rsi),%rdi: where the processor lacks it, it is emulated on any memory. */
-	__asm__ volatile(".byte 0x66,0x0f,0x38,0xf8,0x3e" : : "S"(line), "D"(regs + 4096 + 128) : "memory");
+	__asm__ volatile(".byte 0x66,0x0f,0x38,0xf8,0x3e"
+			 :
+			 : "S"(line), "D"(regs + 4096 + 128)
+			 : "memory");
 	CHECK(ioctl(calls, CMD_LAST) == 0x140);
 	memcpy(got, (void *)(regs + 4096 + 128), 64);
 	CHECK(!memcmp(got, line, 64));
@@ -672,7 +702,10 @@ static void threads_and_children_are_seen(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 }
 
-/* Who waits for a pidfd, and then does not wait for the child, as a test harness of the kernel's does. */
+/*
+ * Who waits for a pidfd, and then does not wait for the child, as a test harness of the kernel's
+ * does.
+ */
 static void a_child_that_has_ended_is_its_parents_at_once(void)
 {
 	for (int i = 0; i < 50; i++) {
@@ -740,8 +773,10 @@ static void signals_arrive_as_ever(void)
 			(void)regs[0];
 	}
 	CHECK(!kill(pid, SIGSTOP) && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
-	CHECK(!kill(pid, SIGCONT) && waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
-	CHECK(!kill(pid, SIGTERM) && waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGTERM);
+	CHECK(!kill(pid, SIGCONT) && waitpid(pid, &status, WCONTINUED) == pid &&
+	      WIFCONTINUED(status));
+	CHECK(!kill(pid, SIGTERM) && waitpid(pid, &status, 0) == pid &&
+	      WTERMSIG(status) == SIGTERM);
 }
 
 static void who_is_traced_already_is_refused(void)
@@ -765,7 +800,8 @@ static int traced(void)
 	if (!pid) {
 		CHECK(!ptrace(PTRACE_TRACEME, 0, NULL, NULL));
 		fd = open("/dev/machine/calls", O_RDWR);
-		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, BAR(0)) == MAP_FAILED && errno == EPERM);
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, BAR(0)) == MAP_FAILED &&
+		      errno == EPERM);
 		_exit(0);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);

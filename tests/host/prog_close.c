@@ -107,7 +107,9 @@ static void exec_closes_what_is_close_on_exec(void *va)
 	nothing_is_pinned(va);
 }
 
-/* More of them than processors: whoever serves an open is now and then not let run right after it. */
+/*
+ * More of them than processors: whoever serves an open is now and then not let run right after it.
+ */
 static void however_busy_the_machine_is(void)
 {
 	pid_t pids[8];

@@ -30,7 +30,9 @@ int main(void)
 	for (uint32_t i = 1; i <= CALLS; i++) {
 		int rc;
 
-		/* Before anybody has looked at it a call may still be interrupted: nothing is done. */
+		/*
+		 * Before anybody has looked at it a call may still be interrupted: nothing is done.
+		 */
 		do
 			rc = ioctl(fd, IOMMU_IOAS_ALLOC, &cmd);
 		while (rc && errno == EINTR);

@@ -128,7 +128,9 @@ static void two_descriptors_share_registers(void)
 	rig_close(&rig);
 }
 
-/* One who opens the device without a descriptor of it is given a file of its own, with no memory. */
+/*
+ * One who opens the device without a descriptor of it is given a file of its own, with no memory.
+ */
 static void who_has_no_descriptor_shares_none(void)
 {
 	struct rig rig = rig_open(MEMORY_DEVICE);

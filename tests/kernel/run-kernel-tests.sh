@@ -43,7 +43,8 @@ status=$?
 cat "$log"
 [ "$status" -ne 124 ] || { echo "not ok 999 the kernel's test hung"; exit 1; }
 
-unexpected=$(grep -E '^ok .*# SKIP' "$log" | grep -v -F -f <(words "$here/skips.txt"; echo '#none#'))
+unexpected=$(grep -E '^ok .*# SKIP' "$log" |
+	grep -v -F -f <(words "$here/skips.txt"; echo '#none#'))
 if [ -n "$unexpected" ]; then
 	echo "skipped, but not on Linux:"
 	echo "$unexpected"

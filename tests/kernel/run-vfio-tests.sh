@@ -56,7 +56,8 @@ run_one() {
 		*) echo "not ok $number $name: ${line#not ok * }" ;;
 		esac
 	done < <(grep -E '^(not )?ok ' "$log")
-	[ $status -eq 0 ] && [ $passed -ge "$least" ] && [ $passed -eq $((number - before)) ] && return
+	[ $status -eq 0 ] && [ $passed -ge "$least" ] && [ $passed -eq $((number - before)) ] &&
+		return
 	number=$((number + 1))
 	echo "not ok $number $name: $passed of at least $least cases passed, exit status $status"
 	sed 's/^/# /' "$log" | tail -60

@@ -22,7 +22,8 @@ check() {
 	shift
 	mkdir "$dir" && cd "$dir" || return 1
 	spin "$@" -a "$model" >log 2>&1 &&
-		${CC:-cc} -O2 -w -DSAFETY -DNOCLAIM -DVECTORSZ=2048 -DMEMLIM=2048 -o pan pan.c >>log 2>&1 &&
+		${CC:-cc} -O2 -w -DSAFETY -DNOCLAIM -DVECTORSZ=2048 -DMEMLIM=2048 -o pan pan.c \
+			>>log 2>&1 &&
 		./pan -m1000000 >report 2>&1
 	local made=$?
 	cat report 2>/dev/null || cat log
@@ -45,7 +46,9 @@ verdict() {
 
 report=$(check whole)
 grep -q 'errors: 0' <<<"$report" && ! grep -q 'Search not completed\|max search depth' <<<"$report"
-verdict $? "$(basename "$model"): every schedule ends well ($(awk '/states, stored/ { print $1; exit }' <<<"$report") states)"
+well=$?
+states=$(awk '/states, stored/ { print $1; exit }' <<<"$report")
+verdict $well "$(basename "$model"): every schedule ends well ($states states)"
 for rule; do
 	report=$(check "$rule" "-D$rule")
 	grep -q 'errors: [1-9]' <<<"$report"

@@ -166,9 +166,9 @@ static bool run_round(const struct options *options, u32 round, struct tally *ta
 	run_threads(&world, options, options->seed + round);
 	wrong = world_end(&world);
 	printf("# round %u, seed %llu: %llu commands, %llu successful, %llu ms%s%s\n", round,
-	       (unsigned long long)(options->seed + round), (unsigned long long)(tally->calls - calls),
-	       (unsigned long long)(tally->good - good), (unsigned long long)(now_ms() - start),
-	       wrong ? ": " : "", wrong ? wrong : "");
+	       (unsigned long long)(options->seed + round),
+	       (unsigned long long)(tally->calls - calls), (unsigned long long)(tally->good - good),
+	       (unsigned long long)(now_ms() - start), wrong ? ": " : "", wrong ? wrong : "");
 	fflush(stdout);
 	return !wrong;
 }
@@ -192,7 +192,8 @@ static void parse_options(struct options *options, int argc, char **argv)
 			options->seed = strtoull(optarg, NULL, 0);
 			break;
 		default:
-			fprintf(stderr, "usage: stress [-t THREADS] [-n STEPS] [-r ROUNDS] [-s SEED]\n");
+			fprintf(stderr,
+				"usage: stress [-t THREADS] [-n STEPS] [-r ROUNDS] [-s SEED]\n");
 			exit(2);
 		}
 	}

@@ -36,7 +36,7 @@
 #define NVME_MPS_MAX	    4	 /* 64 KiB */
 #define NVME_MDTS	    7	 /* in pages of MPSMIN */
 #define NVME_TRANSFER_MAX   ((u32)1 << (NVME_PAGE_SHIFT + NVME_MDTS))
-#define NVME_EXTENTS	    256 /* pieces of memory of one command: DSM ranges, and SGL descriptors */
+#define NVME_EXTENTS	    256 /* pieces of memory of one command: DSM ranges, SGL descriptors */
 #define NVME_REQUESTS	    64
 #define NVME_ADMIN_REQUESTS 8  /* of these, that I/O cannot have */
 #define NVME_EVENT_SLOTS    4  /* AERL + 1 */

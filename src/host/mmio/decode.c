@@ -290,23 +290,23 @@ static const struct vector_move {
 	bool store;
 	u8 width[4];
 } vector_moves[] = {
-	{ 0x10, false, { VEC_FULL, VEC_FULL, VEC_4, VEC_8 } },	   /* MOVUPS, MOVUPD, MOVSS, MOVSD */
+	{ 0x10, false, { VEC_FULL, VEC_FULL, VEC_4, VEC_8 } },	/* MOVUPS, MOVUPD, MOVSS, MOVSD */
 	{ 0x11, true, { VEC_FULL, VEC_FULL, VEC_4, VEC_8 } },
-	{ 0x12, false, { VEC_LOW, VEC_LOW, 0, 0 } },		   /* MOVLPS, MOVLPD */
+	{ 0x12, false, { VEC_LOW, VEC_LOW, 0, 0 } },		/* MOVLPS, MOVLPD */
 	{ 0x13, true, { VEC_LOW, VEC_LOW, 0, 0 } },
-	{ 0x16, false, { VEC_HIGH, VEC_HIGH, 0, 0 } },		   /* MOVHPS, MOVHPD */
+	{ 0x16, false, { VEC_HIGH, VEC_HIGH, 0, 0 } },		/* MOVHPS, MOVHPD */
 	{ 0x17, true, { VEC_HIGH, VEC_HIGH, 0, 0 } },
-	{ 0x28, false, { VEC_FULL, VEC_FULL, 0, 0 } },		   /* MOVAPS, MOVAPD */
+	{ 0x28, false, { VEC_FULL, VEC_FULL, 0, 0 } },		/* MOVAPS, MOVAPD */
 	{ 0x29, true, { VEC_FULL, VEC_FULL, 0, 0 } },
-	{ 0x2b, true, { VEC_FULL, VEC_FULL, 0, 0 } },		   /* MOVNTPS, MOVNTPD */
-	{ 0x6e, false, { 0, VEC_GPR, 0, 0 } },			   /* MOVD, MOVQ */
-	{ 0x6f, false, { 0, VEC_FULL, VEC_FULL, VEC_FULL } },	   /* MOVDQA, MOVDQU; F2: EVEX only */
+	{ 0x2b, true, { VEC_FULL, VEC_FULL, 0, 0 } },		/* MOVNTPS, MOVNTPD */
+	{ 0x6e, false, { 0, VEC_GPR, 0, 0 } },			/* MOVD, MOVQ */
+	{ 0x6f, false, { 0, VEC_FULL, VEC_FULL, VEC_FULL } },	/* MOVDQA, MOVDQU; F2: EVEX only */
 	{ 0x7e, true, { 0, VEC_GPR, 0, 0 } },
-	{ 0x7e, false, { 0, 0, VEC_8, 0 } },			   /* MOVQ */
+	{ 0x7e, false, { 0, 0, VEC_8, 0 } },			/* MOVQ */
 	{ 0x7f, true, { 0, VEC_FULL, VEC_FULL, VEC_FULL } },
-	{ 0xd6, true, { 0, VEC_8, 0, 0 } },			   /* MOVQ */
-	{ 0xe7, true, { 0, VEC_FULL, 0, 0 } },			   /* MOVNTDQ */
-	{ 0xf0, false, { 0, 0, 0, VEC_FULL } },			   /* LDDQU */
+	{ 0xd6, true, { 0, VEC_8, 0, 0 } },			/* MOVQ */
+	{ 0xe7, true, { 0, VEC_FULL, 0, 0 } },			/* MOVNTDQ */
+	{ 0xf0, false, { 0, 0, 0, VEC_FULL } },			/* LDDQU */
 };
 
 static const struct vector_move *vector_find(u8 opcode, unsigned int prefix)

@@ -13,7 +13,10 @@
 
 #define INSN_MAX 15 /* bytes; longer ones do not exist */
 
-/** enum insn_op - what is done; "m" is the memory operand, "r" the register, "src" r or the immediate */
+/**
+ * enum insn_op - what is done; "m" is the memory operand, "r" the register, "src" r or the
+ * immediate
+ */
 enum insn_op {
 	INSN_NONE,
 	INSN_LOAD,     /* r = m */

@@ -43,7 +43,9 @@ struct pin_pace {
 
 void pins_init(struct pins *pins);
 void pins_fini(struct pins *pins);
-/** pins_access() - thread @tid is about to go on after an access; the tracer's thread.  Is it held? */
+/**
+ * pins_access() - thread @tid is about to go on after an access; the tracer's thread.  Is it held?
+ */
 bool pins_access(struct pins *pins, pid_t tid, struct pin_pace *pace);
 /** pins_release() - let go of thread @tid, if it is held; any thread */
 void pins_release(struct pins *pins, pid_t tid);

@@ -61,8 +61,9 @@ static void maps_line(struct tracee_maps *maps, const char *line)
 	map.prot = (perms[0] == 'r' ? PROT_READ : 0) | (perms[1] == 'w' ? PROT_WRITE : 0);
 	if (maps->n == maps->max) {
 		size_t max = maps->max ? 2 * maps->max : 16;
-		void *bigger = fault_point("alloc") ? NULL :
-						      realloc(maps->maps, max * sizeof(*maps->maps));
+		void *bigger = fault_point("alloc") ?
+				       NULL :
+				       realloc(maps->maps, max * sizeof(*maps->maps));
 
 		if (!bigger)
 			return; /* the thread gets its signal */

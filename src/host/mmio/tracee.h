@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One traced thread at a fault: its registers, its mappings of ours, and what it was about to do. */
+/*
+ * One traced thread at a fault: its registers, its mappings of ours, and what it was about to do.
+ */
 #ifndef HOST_MMIO_TRACEE_H
 #define HOST_MMIO_TRACEE_H
 

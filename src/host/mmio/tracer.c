@@ -144,7 +144,9 @@ static void tracee_remove(struct tracer *tracer, pid_t tid)
 	free(tracee);
 }
 
-/* Why a thread cannot be seized: 0 it is ours already and will stop, -ESRCH it has ended, -EPERM. */
+/*
+ * Why a thread cannot be seized: 0 it is ours already and will stop, -ESRCH it has ended, -EPERM.
+ */
 static int why_refused(pid_t tid)
 {
 	char path[32], line[128], state = 'X';
@@ -191,7 +193,9 @@ static void mark_program(struct tracer *tracer, pid_t tgid)
 	mutex_unlock(&tracer->wait_lock);
 }
 
-/* Every thread of it.  New ones of those seized are ours by themselves; so until a look finds none. */
+/*
+ * Every thread of it.  New ones of those seized are ours by themselves; so until a look finds none.
+ */
 static int seize_process(struct tracer *tracer, pid_t tid)
 {
 	pid_t tgid = tgid_of(tid);
@@ -326,7 +330,8 @@ static void saw_signal(struct tracer *tracer, struct tracee *tracee, int sig)
 		if (tracee->tgid && tracee_fault(tracer->host, &tracer->maps, tracee->tid,
 						 tracee->tgid, generation, sig)) {
 			sig = 0;
-			if (tracer->has_timer && pins_access(&tracer->pins, tracee->tid, &tracee->pace))
+			if (tracer->has_timer &&
+			    pins_access(&tracer->pins, tracee->tid, &tracee->pace))
 				tick(tracer, true);
 		}
 	}

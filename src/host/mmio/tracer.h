@@ -34,8 +34,8 @@ void tracer_destroy(struct tracer *tracer);
 
 /**
  * tracer_attach() - trace the process of thread @tid from now on
- * Return: 0 (also if it is), -EPERM it has another tracer or forbids it, -ESRCH, -ENOMEM, -EOPNOTSUPP
- * on other processors than x86-64.
+ * Return: 0 (also if it is), -EPERM it has another tracer or forbids it, -ESRCH, -ENOMEM,
+ * -EOPNOTSUPP on other processors than x86-64.
  */
 int tracer_attach(struct tracer *tracer, pid_t tid);
 /** tracer_release_affinity() - thread @tid's affinity is asked for: undo what we have done to it */

@@ -60,7 +60,9 @@ static const struct sigaction *slot_keep(struct signal_slot *slot, const struct 
 static void default_action(int sig, const siginfo_t *info)
 {
 	NEXT(sigaction)(sig, &default_program, NULL);
-	/* A fault repeats when the instruction does; a signal that was sent has to be sent again. */
+	/*
+	 * A fault repeats when the instruction does; a signal that was sent has to be sent again.
+	 */
 	if (info->si_code <= 0)
 		syscall(SYS_tgkill, getpid(), gettid(), sig);
 }

@@ -249,7 +249,8 @@ int fd_is_lost(int fd)
 		return -EBADF;
 	case FD_ORPHAN:
 		if (!atomic_exchange(&said, true))
-			preload_say("descriptor %d was inherited by process %d over fork: preloading serves one process, run it without preloading",
+			preload_say("descriptor %d was inherited by process %d over fork: "
+				    "preloading serves one process, run it without preloading",
 				    fd, getpid());
 		return -EIO;
 	default:

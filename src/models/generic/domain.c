@@ -19,7 +19,9 @@ static enum iommu_xlat_fault generic_translate(struct iommu_domain *domain, u64 
 	enum iommu_xlat_fault fault;
 	bool marks;
 
-	/* The register is read once: a mark that pt/ does not hear of would be joined into others. */
+	/*
+	 * The register is read once: a mark that pt/ does not hear of would be joined into others.
+	 */
 	fault = generic_hw_translate(&gdom->hw, iova, access, ret, &marks);
 	if (unlikely(domain->dirty_ops) && access & IOMMU_WRITE && !fault && marks)
 		gdom->base.pt.ops->set_dirty(&gdom->base.pt, iova);

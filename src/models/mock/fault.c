@@ -71,7 +71,10 @@ int mock_op_trigger_iopf(struct iommufd_ucmd *ucmd, struct iommu_test_cmd *cmd)
 
 	if (pasid != IOMMU_NO_PASID)
 		evt.fault.prm.flags |= IOMMU_FAULT_PAGE_REQUEST_PASID_VALID;
-	/* Held, the device can not be unbound; that it may move meanwhile is the core's to sort out. */
+	/*
+	 * Held, the device can not be unbound; that it may move meanwhile is the core's to sort
+	 * out.
+	 */
 	rc = device_get(ucmd->ctx, cmd->trigger_iopf.dev_id, &idev);
 	if (rc)
 		return rc;

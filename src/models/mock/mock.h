@@ -33,7 +33,8 @@ struct mock_iommu {
  * @flags: MOCK_FLAGS_DEVICE_*
  * @cache: words in place of an ATS cache; guests zero them while tests look
  * @viommu_lock: write: the device moves between domains; read: an event of it is reported
- * @viommu, @virt_id: whose nested domain the RID is in, and what the device is called there; NULL none
+ * @viommu, @virt_id: whose nested domain the RID is in, and what the device is called there; NULL
+ *	none
  * @fault_domains: how many it is in, RID and PASIDs, have a fault queue; under the group's lock
  * @pasid_1024_fails: the next attach at IOMMU_TEST_PASID_RESERVED does; under the group's lock
  */

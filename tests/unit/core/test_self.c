@@ -473,8 +473,9 @@ static void a_mapping_without_memory_is_refused_and_ends(void **state)
 	void *ptr;
 
 	box.trapped = true;
-	assert_int_equal(iommufd_mmap(proc, NULL, 4 * PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0, &ptr),
-			 -EOPNOTSUPP);
+	assert_int_equal(
+		iommufd_mmap(proc, NULL, 4 * PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0, &ptr),
+		-EOPNOTSUPP);
 	assert_int_equal(box.unmapped, 1);
 }
 

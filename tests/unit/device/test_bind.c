@@ -498,7 +498,8 @@ static void a_context_has_64_doorbell_pages(void **state)
 	ia = bind(&a);
 	assert_int_equal(iommufd_device_attach(ia, IOMMU_NO_PASID, &pt), 0);
 	for (u32 i = 0; i < 64; i++) {
-		to_fake_domain(a.in)->len = 0; /* it holds one range; here only the address counts */
+		/* it holds one range; here only the address counts */
+		to_fake_domain(a.in)->len = 0;
 		assert_int_equal(iommufd_device_prepare_msi(ia, 0x20000000 + i * PG, &addr), 0);
 		first = i ? first : addr;
 		assert_int_equal(addr, first + i * PG);

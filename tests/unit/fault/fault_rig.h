@@ -73,7 +73,9 @@ static inline bool q_readable(struct fault_q q)
 	return ready & POLLIN;
 }
 
-/* @good bytes that can be written, right before memory that is not there; unmap with q_edge_end() */
+/*
+ * @good bytes that can be written, right before memory that is not there; unmap with q_edge_end()
+ */
 static inline char *q_edge(size_t good)
 {
 	char *va = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -66,8 +66,9 @@ static void every_test_operation_has_a_row(void **state)
 static void container_commands_have_rows(void **state)
 {
 	static const u32 cmds[] = {
-		VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU,	  VFIO_IOMMU_GET_INFO,
-		VFIO_IOMMU_MAP_DMA,   VFIO_IOMMU_UNMAP_DMA, VFIO_IOMMU_DIRTY_PAGES,
+		VFIO_GET_API_VERSION,	VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU,
+		VFIO_IOMMU_GET_INFO,	VFIO_IOMMU_MAP_DMA,   VFIO_IOMMU_UNMAP_DMA,
+		VFIO_IOMMU_DIRTY_PAGES,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {

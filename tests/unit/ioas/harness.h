@@ -163,7 +163,8 @@ static inline long copy_flags(struct bed *bed, u32 dst, u64 *dst_iova, u32 src, 
 	return rc;
 }
 
-static inline long copy_at(struct bed *bed, u32 dst, u64 dst_iova, u32 src, u64 src_iova, u64 length)
+static inline long copy_at(struct bed *bed, u32 dst, u64 dst_iova, u32 src, u64 src_iova,
+			   u64 length)
 {
 	return copy_flags(bed, dst, &dst_iova, src, src_iova, length, FIXED | RW);
 }

@@ -50,7 +50,8 @@ static struct driver driver_unattached(struct bed *bed, const struct iommufd_acc
 	struct driver driver = { .bed = bed };
 
 	assert_int_equal(iommufd_ctx_from_fd(bed->proc, bed->fd, &driver.ctx), 0);
-	assert_int_equal(iommufd_access_create(driver.ctx, ops, NULL, &driver.id, &driver.access), 0);
+	assert_int_equal(iommufd_access_create(driver.ctx, ops, NULL, &driver.id, &driver.access),
+			 0);
 	return driver;
 }
 
@@ -280,7 +281,8 @@ static void pins_nest_and_overlap(void **state)
 			     bed->mem + 2 * PAGE_SIZE, true);
 	ids = device_attached(bed, bed->ioas);
 	pins[3] = access_pin(bed, access, BED_IOVA, 8 * PAGE_SIZE, bed->mem, true);
-	pins[4] = access_pin(bed, access, BED_IOVA + 3 * PAGE_SIZE, 100, bed->mem + 3 * PAGE_SIZE, true);
+	pins[4] = access_pin(bed, access, BED_IOVA + 3 * PAGE_SIZE, 100, bed->mem + 3 * PAGE_SIZE,
+			     true);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(pins[i], i);
 	assert_int_equal(check_refs(bed, bed->mem, 8 * PAGE_SIZE, 1), 0);
@@ -306,7 +308,8 @@ static void a_pin_shows_the_page_a_domain_holds(void **state)
 {
 	struct bed *bed = *state;
 	int access = (int)access_new_pinning(bed, bed->ioas), fd = memfd_of(2, 0);
-	char *mem = mmap(bed->mem, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	char *mem =
+		mmap(bed->mem, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	char *first = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 
 	device_attached(bed, bed->ioas);
@@ -419,7 +422,8 @@ static void internal_accesses_lock_what_they_pin(void **state)
 	driver_attach(&other);
 	assert_int_equal(access_create_internal(other.ctx, &queue), 0);
 	assert_int_equal(object_get(other.ctx, bed->ioas, IOMMUFD_OBJ_IOAS, &obj), 0);
-	assert_int_equal(access_attach_internal(queue, container_of(obj, struct iommufd_ioas, obj)), 0);
+	assert_int_equal(access_attach_internal(queue, container_of(obj, struct iommufd_ioas, obj)),
+			 0);
 	assert_int_equal(access_attach_internal(queue, container_of(obj, struct iommufd_ioas, obj)),
 			 -EINVAL);
 	object_put(other.ctx, obj);
@@ -497,7 +501,8 @@ static void the_fast_path_follows_the_address_and_the_slow_one_the_pages(void **
 {
 	struct bed *bed = *state;
 	int access = (int)access_new(bed, bed->ioas, 0), fd = memfd_of(4, 0);
-	char *mem = mmap(bed->mem, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	char *mem = mmap(bed->mem, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, 0);
 	char buf[2 * PAGE_SIZE];
 
 	memset(mem, 'a', 2 * PAGE_SIZE);
@@ -507,13 +512,15 @@ static void the_fast_path_follows_the_address_and_the_slow_one_the_pages(void **
 	memset(mem, 'b', 2 * PAGE_SIZE);
 	assert_int_equal(access_rw(bed, access, BED_IOVA, buf, sizeof(buf), 0), 0);
 	assert_int_equal(buf[PAGE_SIZE], 'b');
-	assert_int_equal(access_rw(bed, access, BED_IOVA, buf, sizeof(buf), MOCK_ACCESS_RW_SLOW_PATH), 0);
+	assert_int_equal(
+		access_rw(bed, access, BED_IOVA, buf, sizeof(buf), MOCK_ACCESS_RW_SLOW_PATH), 0);
 	assert_int_equal(buf[PAGE_SIZE], 'a');
 	munmap(mem, 2 * PAGE_SIZE);
 	/* unmapped memory is an error, never a crash */
 	assert_int_equal(access_rw(bed, access, BED_IOVA, buf, sizeof(buf), 0), -EFAULT);
 	assert_int_equal(access_rw(bed, access, BED_IOVA, buf, 1, MOCK_ACCESS_RW_WRITE), -EFAULT);
-	assert_int_equal(access_rw(bed, access, BED_IOVA, buf, sizeof(buf), MOCK_ACCESS_RW_SLOW_PATH), 0);
+	assert_int_equal(
+		access_rw(bed, access, BED_IOVA, buf, sizeof(buf), MOCK_ACCESS_RW_SLOW_PATH), 0);
 	assert_int_equal(buf[0], 'a');
 	assert_int_equal(iommufd_close(bed->proc, access), 0);
 	close(fd);
@@ -524,7 +531,8 @@ static void the_slow_path_stops_borrowing_where_held_pages_begin(void **state)
 {
 	struct bed *bed = *state;
 	int access = (int)access_new_pinning(bed, bed->ioas), fd = memfd_of(6, 0);
-	char *mem = mmap(bed->mem, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	char *mem = mmap(bed->mem, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, 0);
 	char buf[3 * PAGE_SIZE];
 
 	memset(mem, 'a', 3 * PAGE_SIZE);

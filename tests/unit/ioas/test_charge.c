@@ -171,7 +171,8 @@ static void the_charge_is_made_when_pages_are_pinned(void **state)
 	assert_int_equal(device_new(bed, bed->ioas, &ids), -ENOMEM);
 	assert_int_equal(access_pin(bed, access, BED_IOVA, PAGE_SIZE, NULL, true), -ENOMEM);
 	/* what is pinned for the length of a copy costs nothing */
-	assert_int_equal(access_rw(bed, access, BED_IOVA, buf, sizeof(buf), MOCK_ACCESS_RW_SLOW_PATH), 0);
+	assert_int_equal(
+		access_rw(bed, access, BED_IOVA, buf, sizeof(buf), MOCK_ACCESS_RW_SLOW_PATH), 0);
 	limit_pages(3);
 	assert_int_equal(access_pin(bed, access, BED_IOVA + PAGE_SIZE, PAGE_SIZE, NULL, true), 0);
 	expect_paid(bed->proc, 1, 0, 1);
@@ -190,7 +191,8 @@ static void a_failed_attach_credits_the_areas_before(void **state)
 
 	limit_pages(9);
 	for (u32 i = 0; i < 5; i++)
-		assert_int_equal(map_at(bed, bed->ioas, bed->mem, 2 * PAGE_SIZE, BED_IOVA + i * 0x10000), 0);
+		assert_int_equal(
+			map_at(bed, bed->ioas, bed->mem, 2 * PAGE_SIZE, BED_IOVA + i * 0x10000), 0);
 	assert_int_equal(device_new(bed, bed->ioas, &ids), -ENOMEM);
 	expect_paid(bed->proc, 0, 0, 0);
 	limit_pages(10);
@@ -223,7 +225,8 @@ static void copies_and_cuts_are_paid_once(void **state)
 	assert_int_equal(option_huge_set(bed, bed->ioas, 0), 0);
 	device_attached(bed, bed->ioas);
 	assert_int_equal(map_at(bed, bed->ioas, bed->mem, 4 * PAGE_SIZE, BED_IOVA), 0);
-	assert_int_equal(copy_at(bed, bed->ioas, BED_IOVA + 0x10000, bed->ioas, BED_IOVA, 4 * PAGE_SIZE), 0);
+	assert_int_equal(
+		copy_at(bed, bed->ioas, BED_IOVA + 0x10000, bed->ioas, BED_IOVA, 4 * PAGE_SIZE), 0);
 	expect_paid(bed->proc, 4, 0, 4);
 	assert_int_equal(bed_ioctl(bed, VFIO_IOMMU_UNMAP_DMA, &cmd), 0);
 	expect_paid(bed->proc, 4, 0, 4);
@@ -291,7 +294,8 @@ static void map_shared_objects(struct bed *bed, int fd)
 	device_attached(bed, other);
 	assert_int_equal(map_file_at(bed, bed->ioas, fd, 0, 3 * PAGE_SIZE, BED_IOVA), 0);
 	assert_int_equal(copy_at(bed, other, BED_IOVA, bed->ioas, BED_IOVA, 2 * PAGE_SIZE), 0);
-	assert_int_equal(map_file_at(bed, other, fd, PAGE_SIZE, 2 * PAGE_SIZE, BED_IOVA + 0x10000), 0);
+	assert_int_equal(map_file_at(bed, other, fd, PAGE_SIZE, 2 * PAGE_SIZE, BED_IOVA + 0x10000),
+			 0);
 }
 
 static void change_process_moves_what_is_pinned_once(void **state)

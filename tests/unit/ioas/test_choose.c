@@ -240,7 +240,8 @@ static struct space random_space(struct bed *bed, u64 *seed)
 		assert_int_equal(option_huge_set(bed, bed->ioas, 0), 0);
 	/* beyond the small universe there is nothing, or there are no failures to see */
 	if (random_below(seed, 4)) {
-		r = (struct range){ UNIVERSE, random_below(seed, 2) ? UINT64_MAX : UINT64_MAX - 3 * PAGE_SIZE };
+		r = (struct range){ UNIVERSE, random_below(seed, 2) ? UINT64_MAX :
+								      UINT64_MAX - 3 * PAGE_SIZE };
 		assert_int_equal(add_reserved(bed, bed->ioas, r.first, r.last - r.first + 1), 0);
 		space.reserved.at[space.reserved.n++] = r;
 	}
@@ -278,7 +279,8 @@ static void random_spaces_agree_with_the_rule(void **state)
 	for (int round = 0; round < (BED_SLOW ? 300 : 3000); round++) {
 		space = random_space(bed, &seed);
 		for (int i = 0; i < 10 && space.areas.n < 30; i++) {
-			addr = random_below(&seed, 8) ? (1UL << 30) + random_below(&seed, 1 << 16) : 0;
+			addr = random_below(&seed, 8) ? (1UL << 30) + random_below(&seed, 1 << 16) :
+							0;
 			addr &= -(1ULL << random_below(&seed, 16));
 			length = 1 + random_below(&seed, 1ULL << random_below(&seed, 18));
 			length = ALIGN_UP(length, space.alignment);
@@ -286,9 +288,10 @@ static void random_spaces_agree_with_the_rule(void **state)
 			/* page offsets that break the alignment are refused by the chooser, too */
 			got = choose(bed, addr, length);
 			if (want != got)
-				fail_msg("round %d: %#llx + %#llx: %#llx, and the rule says %#llx", round,
-					 (unsigned long long)addr, (unsigned long long)length,
-					 (unsigned long long)got, (unsigned long long)want);
+				fail_msg("round %d: %#llx + %#llx: %#llx, and the rule says %#llx",
+					 round, (unsigned long long)addr,
+					 (unsigned long long)length, (unsigned long long)got,
+					 (unsigned long long)want);
 			if (got < 0) {
 				refused++;
 				continue;

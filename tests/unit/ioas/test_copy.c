@@ -82,7 +82,8 @@ static void copying_as_writable_needs_writable_pages_not_areas(void **state)
 	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &wo, FIXED | WO), 0);
 	assert_int_equal(copy_flags(bed, bed->ioas, &iova, bed->ioas, ro, PAGE_SIZE, FIXED | WO),
 			 -EPERM);
-	assert_int_equal(copy_flags(bed, bed->ioas, &iova, bed->ioas, wo, PAGE_SIZE, FIXED | RO), 0);
+	assert_int_equal(copy_flags(bed, bed->ioas, &iova, bed->ioas, wo, PAGE_SIZE, FIXED | RO),
+			 0);
 	/* the read-only copy of writable pages may be copied writable again */
 	assert_int_equal(copy_at(bed, bed->ioas, 0x30000, bed->ioas, iova, PAGE_SIZE), 0);
 }
@@ -95,8 +96,9 @@ static void a_copy_may_be_any_bytes_of_several_areas(void **state)
 
 	for (int i = 0; i < 3; i++) {
 		memset(bed->mem + (2 - i) * PAGE_SIZE, 'a' + i, PAGE_SIZE);
-		assert_int_equal(map_at(bed, bed->ioas, bed->mem + (2 - i) * PAGE_SIZE, 10, 100 + 10 * i),
-				 0);
+		assert_int_equal(
+			map_at(bed, bed->ioas, bed->mem + (2 - i) * PAGE_SIZE, 10, 100 + 10 * i),
+			0);
 	}
 	assert_int_equal(copy_at(bed, bed->ioas, 1000, bed->ioas, 95, 30), -ENOENT);
 	assert_int_equal(copy_at(bed, bed->ioas, 1000, bed->ioas, 105, 26), -ENOENT);
@@ -135,12 +137,15 @@ static void copies_share_one_pin(void **state)
 
 	other = device_attached(bed, ioas);
 	assert_int_equal(map_at(bed, bed->ioas, bed->mem, 8 * PAGE_SIZE, BED_IOVA), 0);
-	assert_int_equal(copy_at(bed, ioas, BED_IOVA, bed->ioas, BED_IOVA + PAGE_SIZE, 4 * PAGE_SIZE), 0);
-	assert_int_equal(copy_at(bed, ioas, BED_IOVA + 0x10000, bed->ioas, BED_IOVA, 8 * PAGE_SIZE), 0);
+	assert_int_equal(
+		copy_at(bed, ioas, BED_IOVA, bed->ioas, BED_IOVA + PAGE_SIZE, 4 * PAGE_SIZE), 0);
+	assert_int_equal(copy_at(bed, ioas, BED_IOVA + 0x10000, bed->ioas, BED_IOVA, 8 * PAGE_SIZE),
+			 0);
 	assert_int_equal(check_refs(bed, bed->mem, 8 * PAGE_SIZE, 1), 0);
 	assert_int_equal(mm_pinned_pages(bed->proc->mm), 8);
 	assert_int_equal(check_map(bed, one.hwpt, BED_IOVA, bed->mem, 8 * PAGE_SIZE), 0);
-	assert_int_equal(check_map(bed, other.hwpt, BED_IOVA, bed->mem + PAGE_SIZE, 4 * PAGE_SIZE), 0);
+	assert_int_equal(check_map(bed, other.hwpt, BED_IOVA, bed->mem + PAGE_SIZE, 4 * PAGE_SIZE),
+			 0);
 	/* the source may go first: what the copies show stays */
 	assert_int_equal(unmap_all(bed, bed->ioas), 8 * PAGE_SIZE);
 	assert_int_equal(unmap(bed, ioas, BED_IOVA + 0x10000, 8 * PAGE_SIZE), 8 * PAGE_SIZE);
@@ -159,7 +164,8 @@ static void a_copy_shows_the_pages_that_are_held(void **state)
 {
 	struct bed *bed = *state;
 	int fd = memfd_of(2, 0);
-	char *mem = mmap(bed->mem, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	char *mem =
+		mmap(bed->mem, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
 	char *first = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	struct device_ids ids = device_attached(bed, bed->ioas), other;
 	u32 ioas = (u32)ioas_new(bed);
@@ -184,7 +190,8 @@ static void a_copy_that_cannot_be_filled_leaves_nothing(void **state)
 
 	device_attached(bed, dst);
 	assert_int_equal(map_at(bed, bed->ioas, bed->mem, 2 * PAGE_SIZE, 0), 0);
-	assert_int_equal(map_at(bed, bed->ioas, bed->mem + 4 * PAGE_SIZE, PAGE_SIZE, 2 * PAGE_SIZE), 0);
+	assert_int_equal(map_at(bed, bed->ioas, bed->mem + 4 * PAGE_SIZE, PAGE_SIZE, 2 * PAGE_SIZE),
+			 0);
 	assert_int_equal(mprotect(bed->mem + 4 * PAGE_SIZE, PAGE_SIZE, PROT_NONE), 0);
 	assert_int_equal(copy_at(bed, dst, BED_IOVA, bed->ioas, 0, 3 * PAGE_SIZE), -EFAULT);
 	assert_int_equal(mem_space_pins(bed->system->mem), 0);

@@ -18,7 +18,8 @@ static u32 tracking_hwpt(struct bed *bed, u32 type)
 
 	/* the device is needed to allocate by, and kept out of this ioas */
 	ids = device_attached(bed, elsewhere);
-	cmd.hwpt_id = (u32)hwpt_new(bed, ids.idev, bed->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, type);
+	cmd.hwpt_id =
+		(u32)hwpt_new(bed, ids.idev, bed->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, type);
 	assert_true((int)cmd.hwpt_id > 0);
 	assert_int_equal(bed_ioctl(bed, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd), 0);
 	return cmd.hwpt_id;
@@ -30,7 +31,9 @@ static void mark(struct bed *bed, u32 hwpt, u64 iova)
 	struct iommu_test_cmd cmd = {
 		.op = IOMMU_TEST_OP_DIRTY,
 		.id = hwpt,
-		.dirty = { .iova = iova, .length = SLOT, .page_size = SLOT, .uptr = (uintptr_t)&one },
+		.dirty = {
+			.iova = iova, .length = SLOT, .page_size = SLOT, .uptr = (uintptr_t)&one,
+		},
 	};
 
 	assert_int_equal(test_cmd(bed, &cmd), 0);
@@ -100,7 +103,8 @@ static void get_meets_its_rows_in_order(void **state)
 	cmd.length = 4096;
 	assert_int_equal(bed_ioctl(bed, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd), -EINVAL); /* aligned? */
 	cmd.iova = BED_IOVA;
-	assert_int_equal(bed_ioctl(bed, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd), -EINVAL); /* no page size */
+	assert_int_equal(bed_ioctl(bed, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd),
+			 -EINVAL); /* no page size */
 	cmd.page_size = 8192;
 	assert_int_equal(bed_ioctl(bed, IOMMU_HWPT_GET_DIRTY_BITMAP, &cmd), -EINVAL); /* the end */
 	cmd.page_size = 4096;
@@ -171,7 +175,8 @@ static void the_walk_ends_at_the_first_hole_without_an_error(void **state)
 	unsigned char bits[8] = { 0 };
 
 	assert_int_equal(map_at(bed, bed->ioas, bed->mem, PAGE_SIZE, BED_IOVA), 0);
-	assert_int_equal(map_at(bed, bed->ioas, bed->mem + PAGE_SIZE, PAGE_SIZE, BED_IOVA + PAGE_SIZE), 0);
+	assert_int_equal(
+		map_at(bed, bed->ioas, bed->mem + PAGE_SIZE, PAGE_SIZE, BED_IOVA + PAGE_SIZE), 0);
 	assert_int_equal(map_at(bed, bed->ioas, bed->mem, PAGE_SIZE, BED_IOVA + 3 * PAGE_SIZE), 0);
 	mark(bed, hwpt, BED_IOVA + PAGE_SIZE);
 	mark(bed, hwpt, BED_IOVA + 3 * PAGE_SIZE);
@@ -179,9 +184,11 @@ static void the_walk_ends_at_the_first_hole_without_an_error(void **state)
 	assert_int_equal(bits[0], 4);
 	/* beginning in a hole reports nothing at all; what lies behind keeps its marks */
 	bits[0] = 0;
-	assert_int_equal(get_bitmap(bed, hwpt, BED_IOVA + 2 * PAGE_SIZE, 2 * PAGE_SIZE, SLOT, bits, 0), 0);
+	assert_int_equal(
+		get_bitmap(bed, hwpt, BED_IOVA + 2 * PAGE_SIZE, 2 * PAGE_SIZE, SLOT, bits, 0), 0);
 	assert_int_equal(bits[0], 0);
-	assert_int_equal(get_bitmap(bed, hwpt, BED_IOVA + 3 * PAGE_SIZE, PAGE_SIZE, SLOT, bits, 0), 0);
+	assert_int_equal(get_bitmap(bed, hwpt, BED_IOVA + 3 * PAGE_SIZE, PAGE_SIZE, SLOT, bits, 0),
+			 0);
 	assert_int_equal(bits[0], 1);
 }
 
@@ -348,8 +355,10 @@ static void random_requests_agree_with_a_naive_model(void **state)
 				want[j] = got[j] = (unsigned char)(random_below(&seed, 8) ? 0 : j);
 			slot = random_below(&seed, 9);
 			model_read(dirty, mapped, first, nslots, per_bit, want + slot, clear);
-			assert_int_equal(get_bitmap(bed, hwpt, BED_IOVA + first * SLOT, nslots * SLOT,
-						    per_bit * SLOT, got + slot, !clear), 0);
+			assert_int_equal(get_bitmap(bed, hwpt, BED_IOVA + first * SLOT,
+						    nslots * SLOT, per_bit * SLOT, got + slot,
+						    !clear),
+					 0);
 			assert_memory_equal(want, got, sizeof(want));
 		}
 	}

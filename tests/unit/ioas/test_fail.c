@@ -274,8 +274,8 @@ static void every_step_may_fail_on_mixed_memory(void **state)
 	struct bed *bed = *state;
 	int fd = memfd_of(16, 0);
 
-	mmap(bed->mem + 16 * PAGE_SIZE, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-	     fd, 0);
+	mmap(bed->mem + 16 * PAGE_SIZE, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+	     MAP_SHARED | MAP_FIXED, fd, 0);
 	close(fd);
 	every_step_may_fail(state);
 }

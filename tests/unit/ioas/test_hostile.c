@@ -18,8 +18,10 @@ struct attacker {
 
 static u64 number(struct attacker *a)
 {
-	static const u64 edges[] = { 0, PAGE_SIZE, BED_IOVA, 1ULL << 31, 1ULL << 32, 1ULL << 52,
-				     1ULL << 63, UINT64_MAX, UINT64_MAX - PAGE_SIZE, UINT64_MAX / 2 };
+	static const u64 edges[] = {
+		0, PAGE_SIZE, BED_IOVA, 1ULL << 31, 1ULL << 32, 1ULL << 52, 1ULL << 63, UINT64_MAX,
+		UINT64_MAX - PAGE_SIZE, UINT64_MAX / 2,
+	};
 	static const u64 steps[] = { 0, 0, 0, 1, -1ULL, 2048, -2048ULL, PAGE_SIZE, -PAGE_SIZE };
 	u64 edge = edges[random_below(&a->seed, ARRAY_SIZE(edges))];
 
@@ -71,8 +73,8 @@ static void attack_memory(struct attacker *a)
 		map_flags(bed, id(a), (void *)pointer(a), length(a), &iova, flags(a));
 		break;
 	case 1:
-		map_file_flags(bed, id(a), random_below(&a->seed, 9) ? a->fd : bed->fd, number(a) % BED_LENGTH,
-			       length(a), &iova, flags(a));
+		map_file_flags(bed, id(a), random_below(&a->seed, 9) ? a->fd : bed->fd,
+			       number(a) % BED_LENGTH, length(a), &iova, flags(a));
 		break;
 	case 2:
 		copy_flags(bed, id(a), &iova, id(a), number(a), length(a), flags(a));
@@ -92,10 +94,13 @@ static void attack_memory(struct attacker *a)
 static void attack_container(struct attacker *a)
 {
 	struct bed *bed = a->bed;
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = 3, .vaddr = pointer(a),
-						.iova = number(a), .size = length(a) };
-	struct vfio_iommu_type1_dma_unmap unmap_cmd = { .argsz = sizeof(unmap_cmd), .iova = number(a),
-							.size = length(a) };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = 3, .vaddr = pointer(a), .iova = number(a),
+		.size = length(a),
+	};
+	struct vfio_iommu_type1_dma_unmap unmap_cmd = {
+		.argsz = sizeof(unmap_cmd), .iova = number(a), .size = length(a),
+	};
 
 	switch (random_below(&a->seed, 5)) {
 	case 0:
@@ -124,7 +129,8 @@ static void attack_shape(struct attacker *a)
 		ranges[i] = (struct iommu_iova_range){ number(a), number(a) };
 	switch (random_below(&a->seed, 8)) {
 	case 0:
-		allow_iovas(bed, id(a), random_below(&a->seed, 4) ? ranges : (void *)pointer(a), n > 3 ? 3 : n);
+		allow_iovas(bed, id(a), random_below(&a->seed, 4) ? ranges : (void *)pointer(a),
+			    n > 3 ? 3 : n);
 		break;
 	case 1:
 		allow_iovas(bed, id(a), NULL, 0);
@@ -180,7 +186,9 @@ static void attack_access(struct attacker *a)
 static void a_hostile_program_breaks_nothing(void **state)
 {
 	struct bed *bed = *state;
-	struct attacker a = { .bed = bed, .seed = 4711, .fd = memfd_of(BED_PAGES, 0), .access = { -1, -1 } };
+	struct attacker a = {
+		.bed = bed, .seed = 4711, .fd = memfd_of(BED_PAGES, 0), .access = { -1, -1 }
+	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(a.ids); i++)
 		a.ids[i] = bed->ioas;

@@ -20,13 +20,15 @@ static void every_second_page_of_a_large_space_can_be_mapped(void **state)
 	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, RW), 0);
 	assert_int_equal(iova, PAGE_SIZE);
 	iova = 0;
-	assert_int_equal(map_flags(bed, bed->ioas, bed->mem + PAGE_SIZE, 2 * PAGE_SIZE, &iova, RW), 0);
+	assert_int_equal(map_flags(bed, bed->ioas, bed->mem + PAGE_SIZE, 2 * PAGE_SIZE, &iova, RW),
+			 0);
 	assert_int_equal(iova, (2 * MANY - 1) * PAGE_SIZE);
 	/* take every fourth, and the holes are used from below */
 	for (u64 i = 0; i < MANY; i += 4)
 		assert_int_equal(unmap(bed, bed->ioas, 2 * i * PAGE_SIZE, PAGE_SIZE), PAGE_SIZE);
 	iova = 0;
-	assert_int_equal(map_flags(bed, bed->ioas, bed->mem + PAGE_SIZE, 3 * PAGE_SIZE, &iova, RW), 0);
+	assert_int_equal(map_flags(bed, bed->ioas, bed->mem + PAGE_SIZE, 3 * PAGE_SIZE, &iova, RW),
+			 0);
 	assert_int_equal(iova, 7 * PAGE_SIZE);
 	assert_sound(bed);
 	assert_int_equal(unmap_all(bed, bed->ioas), (MANY - MANY / 4 + 6) * PAGE_SIZE);
@@ -54,8 +56,9 @@ static void many_areas_come_and_go_with_a_domain(void **state)
 	u64 n = MANY / 4;
 
 	for (u64 i = 0; i < n; i++)
-		assert_int_equal(map_at(bed, bed->ioas, bed->mem + i % BED_PAGES * PAGE_SIZE, PAGE_SIZE,
-					BED_IOVA + i * PAGE_SIZE), 0);
+		assert_int_equal(map_at(bed, bed->ioas, bed->mem + i % BED_PAGES * PAGE_SIZE,
+					PAGE_SIZE, BED_IOVA + i * PAGE_SIZE),
+				 0);
 	ids = device_attached(bed, bed->ioas);
 	assert_int_equal(mm_pinned_pages(bed->proc->mm), n);
 	assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + (n - 1) * PAGE_SIZE,

@@ -95,7 +95,8 @@ static void a_refused_map_frees_its_iova(void **state)
 	/* the eleventh page is missing */
 	assert_int_equal(munmap(tail + 2 * PAGE_SIZE, PAGE_SIZE), 0);
 	assert_int_equal(map_at(bed, bed->ioas, tail, 4 * PAGE_SIZE, BED_IOVA), -EFAULT);
-	assert_int_equal(map_at(bed, bed->ioas, tail + 2 * PAGE_SIZE, PAGE_SIZE, BED_IOVA), -EFAULT);
+	assert_int_equal(map_at(bed, bed->ioas, tail + 2 * PAGE_SIZE, PAGE_SIZE, BED_IOVA),
+			 -EFAULT);
 	assert_int_equal(check_refs(bed, tail, 2 * PAGE_SIZE, 0), 0);
 	assert_int_equal(mem_space_pins(bed->system->mem), 0);
 	assert_int_equal(mm_pinned_pages(bed->proc->mm), 0);
@@ -111,12 +112,15 @@ static void pages_without_the_permission_fault(void **state)
 
 	device_attached(bed, bed->ioas);
 	assert_int_equal(mprotect(bed->mem, PAGE_SIZE, PROT_READ), 0);
-	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | RW), -EFAULT);
-	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | WO), -EFAULT);
+	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | RW),
+			 -EFAULT);
+	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | WO),
+			 -EFAULT);
 	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | RO), 0);
 	assert_int_equal(mprotect(bed->mem, PAGE_SIZE, PROT_NONE), 0);
 	iova += PAGE_SIZE;
-	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | RO), -EFAULT);
+	assert_int_equal(map_flags(bed, bed->ioas, bed->mem, PAGE_SIZE, &iova, FIXED | RO),
+			 -EFAULT);
 	assert_int_equal(mprotect(bed->mem, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
 }
 
@@ -215,8 +219,9 @@ static void half_pages_are_mapped_to_the_byte(void **state)
 			assert_int_equal(map_at(bed, bed->ioas, va, length, BED_IOVA + 2048), 0);
 			assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + 2048, va, length), 0);
 			assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA, va, 2048), -EINVAL);
-			assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + 2048 + length, va, 2048),
-					 -EINVAL);
+			assert_int_equal(
+				check_map(bed, ids.hwpt, BED_IOVA + 2048 + length, va, 2048),
+				-EINVAL);
 			assert_int_equal(check_refs(bed, bed->mem + first * PAGE_SIZE,
 						    npages * PAGE_SIZE, 1), 0);
 			assert_int_equal(unmap_all(bed, bed->ioas), length);

@@ -91,7 +91,8 @@ static void only_whole_pages_of_the_file_can_be_pinned(void **state)
 
 	device_attached(bed, bed->ioas);
 	assert_int_equal(map_file_at(bed, bed->ioas, fd, 0, 3 * PAGE_SIZE, BED_IOVA), -EINVAL);
-	assert_int_equal(map_file_at(bed, bed->ioas, fd, 2 * PAGE_SIZE, PAGE_SIZE, BED_IOVA), -EINVAL);
+	assert_int_equal(map_file_at(bed, bed->ioas, fd, 2 * PAGE_SIZE, PAGE_SIZE, BED_IOVA),
+			 -EINVAL);
 	assert_int_equal(map_file_at(bed, bed->ioas, fd, 1UL << 63, PAGE_SIZE, BED_IOVA), -EINVAL);
 	assert_int_equal(ftruncate(fd, 2 * PAGE_SIZE + 2048), 0);
 	assert_int_equal(map_file_at(bed, bed->ioas, fd, 2 * PAGE_SIZE, 2048, BED_IOVA), -EINVAL);
@@ -177,8 +178,9 @@ static void huge_page_files_map_any_part(void **state)
 	assert_int_equal(mm_pinned_pages(bed->proc->mm), 512);
 	assert_int_equal(map_file_at(bed, bed->ioas, fd, 3 * PAGE_SIZE + 2048, 2048,
 				     BED_IOVA + (4UL << 20)), 0);
-	assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + (4UL << 20), mem + 3 * PAGE_SIZE + 2048,
-				   2048), 0);
+	assert_int_equal(
+		check_map(bed, ids.hwpt, BED_IOVA + (4UL << 20), mem + 3 * PAGE_SIZE + 2048, 2048),
+		0);
 	munmap(mem, 512 * PAGE_SIZE);
 	close(fd);
 }
@@ -204,7 +206,8 @@ static void access_to_a_file_reads_and_writes_its_pages(void **state)
 	assert_int_equal(access_rw(bed, access, 1000, out, PAGE_SIZE - 99, 0), -EINVAL);
 	/* nor is the part before the end written */
 	memset(out, 0x77, sizeof(out));
-	assert_int_equal(access_rw(bed, access, 1000, out, PAGE_SIZE, MOCK_ACCESS_RW_WRITE), -EINVAL);
+	assert_int_equal(access_rw(bed, access, 1000, out, PAGE_SIZE, MOCK_ACCESS_RW_WRITE),
+			 -EINVAL);
 	assert_int_equal(pread(fd, out, 1, 150), 1);
 	assert_int_equal(out[0], 0x5a);
 	assert_int_equal(iommufd_close(bed->proc, access), 0);
@@ -285,7 +288,8 @@ static void a_revoked_buffer_leaves_every_domain_and_never_comes_back(void **sta
 
 	/* the areas are still there: they can be copied, and new domains get nothing of them */
 	assert_int_equal(map_at(bed, bed->ioas, bed->mem, PAGE_SIZE, BED_IOVA), -EEXIST);
-	assert_int_equal(copy_at(bed, ioas, BED_IOVA + 0x10000, bed->ioas, BED_IOVA, 2 * PAGE_SIZE), 0);
+	assert_int_equal(copy_at(bed, ioas, BED_IOVA + 0x10000, bed->ioas, BED_IOVA, 2 * PAGE_SIZE),
+			 0);
 	assert_int_equal(translation(bed, other.hwpt, BED_IOVA + 0x10000), 0);
 	assert_int_equal(dmabuf_take_back(bed, fd, false), 0);
 	assert_int_equal(translation(bed, one.hwpt, BED_IOVA), 0);

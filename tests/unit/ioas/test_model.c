@@ -111,7 +111,8 @@ static void update_holds(struct model *m)
 	for (u32 i = 0; i < m->npins; i++)
 		for (u32 k = 0; k < m->pins[i].n; k++) {
 			area = area_at(m, m->pins[i].ioas, m->pins[i].first + k);
-			held[area->object][area->object_first + m->pins[i].first + k - area->first] = true;
+			held[area->object]
+			    [area->object_first + m->pins[i].first + k - area->first] = true;
 		}
 	for (u32 i = 0; i < m->nobjects; i++)
 		for (u32 k = 0; k < VA_PAGES; k++) {
@@ -137,7 +138,8 @@ static void compare_refs(struct model *m)
 				total++;
 			}
 	for (u32 page = 0; page < FILE_PAGES; page++)
-		assert_int_equal(check_refs(m->bed, m->view + page * PAGE_SIZE, PAGE_SIZE, refs[page]), 0);
+		assert_int_equal(
+			check_refs(m->bed, m->view + page * PAGE_SIZE, PAGE_SIZE, refs[page]), 0);
 	assert_int_equal(mm_pinned_pages(m->bed->proc->mm), total);
 	assert_int_equal(mem_space_pins(m->bed->system->mem), total);
 }
@@ -147,7 +149,8 @@ static void compare_domain(struct model *m, u32 ioas, u32 hwpt)
 	for (u32 page = 0; page < IOVA_PAGES; page++) {
 		struct area *area = area_at(m, ioas, page);
 		long rc = check_map(m->bed, hwpt, iova_of(page),
-				    m->view + (area ? identity(m, area, page) : 0) * PAGE_SIZE, PAGE_SIZE);
+				    m->view + (area ? identity(m, area, page) : 0) * PAGE_SIZE,
+				    PAGE_SIZE);
 
 		assert_int_equal(rc, area ? 0 : -EINVAL);
 	}
@@ -262,8 +265,8 @@ static void step_copy(struct model *m)
 	u32 from = pick(m, IOVA_PAGES - n + 1), to = pick(m, IOVA_PAGES - n + 1), page, piece;
 	bool write = pick(m, 2);
 	u64 iova = iova_of(to);
-	long rc = copy_flags(m->bed, m->ioas[dst], &iova, m->ioas[src], iova_of(from), n * PAGE_SIZE,
-			     FIXED | (write ? RW : RO));
+	long rc = copy_flags(m->bed, m->ioas[dst], &iova, m->ioas[src], iova_of(from),
+			     n * PAGE_SIZE, FIXED | (write ? RW : RO));
 
 	assert_int_equal(rc, expected_copy(m, src, from, dst, to, n, write));
 	if (rc)
@@ -391,7 +394,8 @@ static void step_pin(struct model *m)
 		else if (write && !area->write)
 			want = -EPERM;
 	}
-	rc = access_pin(m->bed, m->access[ioas], iova_of(first), n * PAGE_SIZE - pick(m, 100), NULL, write);
+	rc = access_pin(m->bed, m->access[ioas], iova_of(first), n * PAGE_SIZE - pick(m, 100), NULL,
+			write);
 	assert_int_equal(rc < 0 ? rc : 0, want);
 	if (!want)
 		m->pins[m->npins++] = (struct pin){ ioas, first, n, (u32)rc };
@@ -489,7 +493,9 @@ static void step(struct model *m)
 
 static void model_begin(struct model *m, struct bed *bed, u64 seed, bool cuts)
 {
-	*m = (struct model){ .bed = bed, .seed = seed, .cuts = cuts, .fd = memfd_of(FILE_PAGES, 0) };
+	*m = (struct model){
+		.bed = bed, .seed = seed, .cuts = cuts, .fd = memfd_of(FILE_PAGES, 0),
+	};
 	m->view = mmap(NULL, FILE_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
 	for (u32 page = 0; page < FILE_PAGES; page++)
 		memset(m->view + page * PAGE_SIZE, (int)page, PAGE_SIZE);

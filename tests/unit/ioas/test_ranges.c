@@ -6,8 +6,9 @@
  */
 #include "harness.h"
 
-#define VALID_OPTION(id) \
-	{ .size = sizeof(struct iommu_option), .option_id = IOMMU_OPTION_HUGE_PAGES, .object_id = (id) }
+#define VALID_OPTION(id)                                                                           \
+	{ .size = sizeof(struct iommu_option), .option_id = IOMMU_OPTION_HUGE_PAGES,               \
+	  .object_id = (id) }
 
 /* ---- IOAS_ALLOC ---- */
 

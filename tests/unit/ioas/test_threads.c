@@ -84,8 +84,10 @@ static void step_unmap(struct worker *w)
 {
 	u64 n = 1 + random_below(&w->seed, 8);
 
-	EXPECT(w, "unmap", unmap(w->bed, random_below(&w->seed, 2) ? w->ioas : w->other, slot_iova(w),
-				 n * PAGE_SIZE), ENOENT, EBUSY);
+	EXPECT(w, "unmap",
+	       unmap(w->bed, random_below(&w->seed, 2) ? w->ioas : w->other, slot_iova(w),
+		     n * PAGE_SIZE),
+	       ENOENT, EBUSY);
 	if (!random_below(&w->seed, 20))
 		EXPECT(w, "unmap all", unmap_all(w->bed, w->ioas), EBUSY);
 }
@@ -94,10 +96,12 @@ static void step_copy(struct worker *w)
 {
 	u64 n = 1 + random_below(&w->seed, 3);
 
-	EXPECT(w, "copy", copy_at(w->bed, w->other, slot_iova(w), w->ioas, slot_iova(w), n * PAGE_SIZE),
+	EXPECT(w, "copy",
+	       copy_at(w->bed, w->other, slot_iova(w), w->ioas, slot_iova(w), n * PAGE_SIZE),
 	       ENOENT, EEXIST);
-	EXPECT(w, "copy back", copy_at(w->bed, w->ioas, slot_iova(w), w->other, slot_iova(w), PAGE_SIZE),
-	       ENOENT, EEXIST);
+	EXPECT(w, "copy back",
+	       copy_at(w->bed, w->ioas, slot_iova(w), w->other, slot_iova(w), PAGE_SIZE), ENOENT,
+	       EEXIST);
 }
 
 static void step_cut(struct worker *w)
@@ -106,20 +110,24 @@ static void step_cut(struct worker *w)
 		.argsz = sizeof(cmd), .iova = slot_iova(w), .size = PAGE_SIZE
 	};
 
-	EXPECT(w, "unmap dma", bed_ioctl(w->bed, VFIO_IOMMU_UNMAP_DMA, &cmd), EBUSY, EINVAL, ENOENT);
+	EXPECT(w, "unmap dma", bed_ioctl(w->bed, VFIO_IOMMU_UNMAP_DMA, &cmd), EBUSY, EINVAL,
+	       ENOENT);
 }
 
 static void step_change_process(struct worker *w)
 {
 	struct iommu_ioas_change_process cmd = { .size = sizeof(cmd) };
 
-	EXPECT(w, "change process", bed_ioctl(w->bed, IOMMU_IOAS_CHANGE_PROCESS, &cmd), EBUSY, EINVAL);
+	EXPECT(w, "change process", bed_ioctl(w->bed, IOMMU_IOAS_CHANGE_PROCESS, &cmd), EBUSY,
+	       EINVAL);
 }
 
 static void step_dirty(struct worker *w, u32 hwpt)
 {
 	unsigned char bits[SLOTS];
-	struct iommu_hwpt_set_dirty_tracking set = { .size = sizeof(set), .flags = 1, .hwpt_id = hwpt };
+	struct iommu_hwpt_set_dirty_tracking set = {
+		.size = sizeof(set), .flags = 1, .hwpt_id = hwpt,
+	};
 	struct iommu_hwpt_get_dirty_bitmap get = {
 		.size = sizeof(get),
 		.hwpt_id = hwpt,
@@ -168,7 +176,8 @@ static void step_access(struct worker *w, int access)
 	if (pin >= 0 && random_below(&w->seed, 2))
 		EXPECT(w, "unpin", access_unpin(w->bed, access, (u32)pin), ENOENT);
 	if (!random_below(&w->seed, 50))
-		EXPECT(w, "move", access_move(w->bed, access, random_below(&w->seed, 2) ? w->ioas : w->other),
+		EXPECT(w, "move",
+		       access_move(w->bed, access, random_below(&w->seed, 2) ? w->ioas : w->other),
 		       ENOENT);
 }
 
@@ -297,8 +306,10 @@ static void *map_many(void *arg)
 	struct worker *w = arg;
 
 	for (u32 i = 0; i < STEPS; i++)
-		EXPECT(w, "map", map_at(w->bed, w->ioas, w->bed->mem + i % BED_PAGES * PAGE_SIZE, PAGE_SIZE,
-					BED_IOVA + (i * THREADS + w->number) * PAGE_SIZE), ENOMEM);
+		EXPECT(w, "map",
+		       map_at(w->bed, w->ioas, w->bed->mem + i % BED_PAGES * PAGE_SIZE, PAGE_SIZE,
+			      BED_IOVA + (i * THREADS + w->number) * PAGE_SIZE),
+		       ENOMEM);
 	atomic_fetch_add(w->done, 1);
 	return NULL;
 }
@@ -311,7 +322,9 @@ static void a_new_domain_misses_no_map_made_meanwhile(void **state)
 	struct device_ids ids;
 
 	for (u32 i = 0; i < THREADS - 1; i++) {
-		workers[i] = (struct worker){ .bed = bed, .ioas = bed->ioas, .number = i, .done = &done };
+		workers[i] = (struct worker){
+			.bed = bed, .ioas = bed->ioas, .number = i, .done = &done
+		};
 		worker_start(&workers[i], map_many);
 	}
 	ids = device_attached(bed, bed->ioas);
@@ -319,8 +332,10 @@ static void a_new_domain_misses_no_map_made_meanwhile(void **state)
 		worker_join(&workers[i]);
 	for (u32 i = 0; i < STEPS; i++)
 		for (u32 k = 0; k < THREADS - 1; k++)
-			assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + (i * THREADS + k) * PAGE_SIZE,
-						   bed->mem + i % BED_PAGES * PAGE_SIZE, PAGE_SIZE), 0);
+			assert_int_equal(check_map(bed, ids.hwpt,
+						   BED_IOVA + (i * THREADS + k) * PAGE_SIZE,
+						   bed->mem + i % BED_PAGES * PAGE_SIZE, PAGE_SIZE),
+					 0);
 	assert_int_equal(object_kill(bed, ids.stdev), 0);
 	assert_int_equal(mem_space_pins(bed->system->mem), 0);
 }
@@ -335,8 +350,8 @@ static void *open_and_close_accesses(void *arg)
 		long access = access_new_pinning(w->bed, w->ioas);
 
 		EXPECT(w, "access", access, ENFILE);
-		EXPECT(w, "pin", access_pin(w->bed, (int)access, BED_IOVA, PAGE_SIZE, NULL, true), ENOENT,
-		       EINVAL);
+		EXPECT(w, "pin", access_pin(w->bed, (int)access, BED_IOVA, PAGE_SIZE, NULL, true),
+		       ENOENT, EINVAL);
 		iommufd_close(w->bed->proc, (int)access);
 	}
 	atomic_fetch_add(w->done, 1);
@@ -377,11 +392,14 @@ static void *map_buffers(void *arg)
 	struct worker *w = arg;
 
 	for (u32 i = 0; i < STEPS; i++) {
-		EXPECT(w, "map buffer", map_file_at(w->bed, w->ioas, w->fd, 0, PAGE_SIZE, slot_iova(w)),
-		       EEXIST, ENODEV);
-		EXPECT(w, "copy buffer", copy_at(w->bed, w->ioas, slot_iova(w), w->ioas, slot_iova(w), PAGE_SIZE),
+		EXPECT(w, "map buffer",
+		       map_file_at(w->bed, w->ioas, w->fd, 0, PAGE_SIZE, slot_iova(w)), EEXIST,
+		       ENODEV);
+		EXPECT(w, "copy buffer",
+		       copy_at(w->bed, w->ioas, slot_iova(w), w->ioas, slot_iova(w), PAGE_SIZE),
 		       EEXIST, ENOENT);
-		EXPECT(w, "unmap buffer", unmap(w->bed, w->ioas, slot_iova(w), 4 * PAGE_SIZE), ENOENT, EBUSY);
+		EXPECT(w, "unmap buffer", unmap(w->bed, w->ioas, slot_iova(w), 4 * PAGE_SIZE),
+		       ENOENT, EBUSY);
 	}
 	atomic_fetch_add(w->done, 1);
 	return NULL;
@@ -397,7 +415,9 @@ static void revoking_races_with_mapping(void **state)
 
 	device_attached(bed, bed->ioas);
 	for (u32 i = 0; i < 2; i++) {
-		workers[i] = (struct worker){ .bed = bed, .ioas = bed->ioas, .fd = fd, .seed = i, .done = &done };
+		workers[i] = (struct worker){
+			.bed = bed, .ioas = bed->ioas, .fd = fd, .seed = i, .done = &done
+		};
 		worker_start(&workers[i], map_buffers);
 	}
 	for (u32 i = 0; atomic_load(&done) < 2; i++) {

@@ -14,7 +14,8 @@
 static long map_dma(struct bed *bed, u32 flags, const void *va, u64 iova, u64 size)
 {
 	struct vfio_iommu_type1_dma_map cmd = {
-		.argsz = sizeof(cmd), .flags = flags, .vaddr = (uintptr_t)va, .iova = iova, .size = size
+		.argsz = sizeof(cmd), .flags = flags, .vaddr = (uintptr_t)va, .iova = iova,
+		.size = size,
 	};
 
 	return bed_ioctl(bed, VFIO_IOMMU_MAP_DMA, &cmd);
@@ -239,7 +240,9 @@ static void unmap_dma_meets_its_rows_in_order(void **state)
 static void the_answer_that_faults_comes_after_the_work(void **state)
 {
 	struct bed *bed = *state;
-	struct vfio_iommu_type1_dma_unmap cmd = { .argsz = sizeof(cmd), .iova = 0, .size = PAGE_SIZE };
+	struct vfio_iommu_type1_dma_unmap cmd = {
+		.argsz = sizeof(cmd), .iova = 0, .size = PAGE_SIZE,
+	};
 
 	assert_int_equal(compat_set(bed, bed->ioas), 0);
 	assert_int_equal(map_dma(bed, DMA_RW, bed->mem, 0, PAGE_SIZE), 0);
@@ -276,9 +279,11 @@ static void with_large_pages_off_an_unmap_cuts(void **state)
 	assert_int_equal(check_refs(bed, bed->mem + 2 * PAGE_SIZE, 3 * PAGE_SIZE, 0), 0);
 	assert_int_equal(check_refs(bed, bed->mem + 5 * PAGE_SIZE, 3 * PAGE_SIZE, 1), 0);
 	assert_int_equal(mm_pinned_pages(bed->proc->mm), 5);
-	assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + 5 * PAGE_SIZE, bed->mem + 5 * PAGE_SIZE,
-				   3 * PAGE_SIZE), 0);
-	assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + 2 * PAGE_SIZE, bed->mem, 2048), -EINVAL);
+	assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + 5 * PAGE_SIZE,
+				   bed->mem + 5 * PAGE_SIZE, 3 * PAGE_SIZE),
+			 0);
+	assert_int_equal(check_map(bed, ids.hwpt, BED_IOVA + 2 * PAGE_SIZE, bed->mem, 2048),
+			 -EINVAL);
 	/* the halves are ordinary areas; IOMMU_IOAS_UNMAP does not cut them */
 	assert_int_equal(unmap(bed, bed->ioas, BED_IOVA, PAGE_SIZE), -ENOENT);
 	assert_int_equal(unmap(bed, bed->ioas, BED_IOVA, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
@@ -336,7 +341,8 @@ static void a_cut_meets_its_rows_in_order(void **state)
 	assert_int_equal(unmap_dma(bed, BED_IOVA, 2), -EINVAL);
 	/* the first cut stays when the second fails */
 	assert_int_equal(unmap_dma(bed, BED_IOVA + 100, 2 * PAGE_SIZE - 100), -EINVAL);
-	assert_int_equal(unmap(bed, bed->ioas, BED_IOVA + 2 * PAGE_SIZE, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
+	assert_int_equal(unmap(bed, bed->ioas, BED_IOVA + 2 * PAGE_SIZE, 2 * PAGE_SIZE),
+			 2 * PAGE_SIZE);
 	assert_int_equal(unmap(bed, bed->ioas, BED_IOVA, 2 * PAGE_SIZE), 2 * PAGE_SIZE);
 	assert_int_equal(iommufd_close(bed->proc, access), 0);
 }

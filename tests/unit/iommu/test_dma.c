@@ -70,12 +70,14 @@ static void test_random_copies_match_memory(void **state)
 
 		len = len < sizeof(expect) - off ? len : sizeof(expect) - off;
 		if (rand() & 1) {
-			assert_int_equal(iommufd_dma_read(rig.dev, 0, BASE + off, buf, len, NULL), 0);
+			assert_int_equal(iommufd_dma_read(rig.dev, 0, BASE + off, buf, len, NULL),
+					 0);
 			assert_memory_equal(buf, expect + off, len);
 		} else {
 			memset(buf, rand(), len);
 			memcpy(expect + off, buf, len);
-			assert_int_equal(iommufd_dma_write(rig.dev, 0, BASE + off, buf, len, NULL), 0);
+			assert_int_equal(iommufd_dma_write(rig.dev, 0, BASE + off, buf, len, NULL),
+					 0);
 		}
 	}
 	assert_memory_equal(memory, expect, sizeof(expect));
@@ -125,8 +127,9 @@ static void test_atomics_of_both_sizes(void **state)
 					    8, &old, NULL), 0);
 	assert_int_equal(old, 9);
 	assert_int_equal(half[0], 9);
-	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE, 8, IOMMUFD_DMA_COMPARE_SWAP, 1ULL << 40,
-					    2, &old, NULL), 0);
+	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE, 8, IOMMUFD_DMA_COMPARE_SWAP,
+					    1ULL << 40, 2, &old, NULL),
+			 0);
 	assert_int_equal(old, 2);
 	assert_int_equal(memory[0], 1ULL << 40);
 	assert_int_equal(half[1], 77);
@@ -158,7 +161,9 @@ static void test_translate_says_where_a_byte_is(void **state)
 
 static void test_every_reason_has_its_errno(void **state)
 {
-	static const int want[] = { 0, -EFAULT, -EACCES, -ERANGE, -EBADMSG, -ENXIO, -ENODEV, -EPERM };
+	static const int want[] = {
+		0, -EFAULT, -EACCES, -ERANGE, -EBADMSG, -ENXIO, -ENODEV, -EPERM
+	};
 
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(iommufd_dma_errno((enum iommu_xlat_fault)i), want[i]);
@@ -233,8 +238,9 @@ static void test_vanished_memory_is_a_failed_dma(void **state)
 	assert_int_equal(read8(BASE + PAGE, &value, &fault), -EIO);
 	assert_int_equal(fault.reason, IOMMU_XLAT_OK);
 	assert_int_equal(fault.iova, BASE + PAGE);
-	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE + PAGE, 8, IOMMUFD_DMA_SWAP, 0, 0, &old,
-					    &fault), -EIO);
+	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE + PAGE, 8, IOMMUFD_DMA_SWAP, 0, 0,
+					    &old, &fault),
+			 -EIO);
 	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE + PAGE, 4, IOMMUFD_DMA_COMPARE_SWAP, 0,
 					    0, &old, &fault), -EIO);
 	assert_int_equal(iommufd_dma_copy(&value, (char *)dma_map->segs[0].ptr + PAGE, 8), -EFAULT);
@@ -245,7 +251,8 @@ static void test_vanished_memory_is_a_failed_dma(void **state)
 
 static void test_memory_the_program_unmaps_is_a_failed_dma(void **state)
 {
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct iommufd_dma_fault fault;
 	u64 value = 1;
 
@@ -401,7 +408,8 @@ static void test_pages_of_a_known_table_come_and_go(void **state)
 	rig_attach(&rig, IOMMU_NO_PASID);
 	for (u64 i = 0; i < 4; i++) {
 		memory[i * PAGE / 8] = i;
-		rig_map(&rig, BASE + i * PAGE, memory + i * PAGE / 8, PAGE, i == 3 ? IOMMU_READ : RW);
+		rig_map(&rig, BASE + i * PAGE, memory + i * PAGE / 8, PAGE,
+			i == 3 ? IOMMU_READ : RW);
 	}
 	assert_reads(BASE, 0);
 	iommufd_iotlb_counters(rig.dev, &before);
@@ -522,7 +530,8 @@ static void test_mapped_pointers_are_the_memory(void **state)
 
 	rig_map(&rig, BASE, memory, 8 * PAGE, RW);
 	rig_attach(&rig, IOMMU_NO_PASID);
-	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE + 100, 8 * PAGE - 100, RW, &map, &fault), 0);
+	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE + 100, 8 * PAGE - 100, RW, &map, &fault),
+			 0);
 	for (u32 i = 0; i < map->count; i++) {
 		memset(map->segs[i].ptr, 0x5a, map->segs[i].length);
 		total += map->segs[i].length;
@@ -532,7 +541,8 @@ static void test_mapped_pointers_are_the_memory(void **state)
 	assert_int_equal(memory[99], 0);
 	for (u64 i = 100; i < 8 * PAGE; i++)
 		assert_int_equal(memory[i], 0x5a);
-	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE + PAGE, 8 * PAGE, RW, &map, &fault), -EFAULT);
+	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE + PAGE, 8 * PAGE, RW, &map, &fault),
+			 -EFAULT);
 	assert_int_equal(fault.iova, BASE + 8 * PAGE);
 	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE, 0, RW, &map, &fault), -EINVAL);
 	assert_int_equal(iommufd_dma_map(rig.dev, 3, BASE, 8, RW, &map, &fault), -ENODEV);
@@ -575,7 +585,8 @@ static void test_translated_requests_are_held_against_what_was_given(void **stat
 	assert_int_equal(iommufd_ats_write(rig.dev, at.pa, &value, 8, &fault), -EACCES);
 	assert_int_equal(iommufd_ats_read(rig.dev, at.pa + at.length, &value, 8, &fault), -EACCES);
 	assert_int_equal(fault.iova, at.pa + at.length);
-	assert_int_equal(iommufd_ats_translate(rig.dev, 0, BASE, IOMMU_WRITE, &at, &fault), -EACCES);
+	assert_int_equal(iommufd_ats_translate(rig.dev, 0, BASE, IOMMU_WRITE, &at, &fault),
+			 -EACCES);
 	assert_int_equal(iommufd_ats_translate(rig.dev, 0, BASE + PAGE, IOMMU_READ, &at, &fault),
 			 -EFAULT);
 	assert_int_equal(iommufd_ats_translate(rig.dev, 0, BASE + 8, IOMMU_READ, &at, &fault), 0);
@@ -627,8 +638,8 @@ int main(void)
 		T(test_an_idle_device_is_not_asked_any_more),
 		T(test_the_bitmap_is_the_set_of_pages_written),
 		T(test_mapped_pointers_are_the_memory),
-		cmocka_unit_test_setup_teardown(test_mapped_pointers_are_the_memory, setup_scattered,
-						teardown),
+		cmocka_unit_test_setup_teardown(test_mapped_pointers_are_the_memory,
+						setup_scattered, teardown),
 		T(test_translated_requests_are_held_against_what_was_given),
 		T(test_leaving_a_domain_ends_what_was_given),
 	};

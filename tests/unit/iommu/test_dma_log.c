@@ -109,11 +109,11 @@ static void lent_memory_counts_when_it_comes_back(void **state)
 {
 	struct iommufd_dma_map *map, *reads;
 
-	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE + PAGE + 8, PAGE, IOMMU_WRITE, &map, NULL),
-			 0);
+	assert_int_equal(
+		iommufd_dma_map(rig.dev, 0, BASE + PAGE + 8, PAGE, IOMMU_WRITE, &map, NULL), 0);
 	assert_int_equal(iommu_dma_log_start(rig.dev, &everything, 1), 0);
-	assert_int_equal(iommufd_dma_map(rig.dev, 0, BASE + 9 * PAGE, PAGE, IOMMU_READ, &reads, NULL),
-			 0);
+	assert_int_equal(
+		iommufd_dma_map(rig.dev, 0, BASE + 9 * PAGE, PAGE, IOMMU_READ, &reads, NULL), 0);
 	assert_int_equal(written(), 0);
 	assert_int_equal(iommufd_dma_unmap(map), 0);
 	assert_int_equal(iommufd_dma_unmap(reads), 0);
@@ -182,7 +182,8 @@ static void starting_without_memory_starts_nothing(void **state)
 		if (!rc)
 			break;
 		assert_int_equal(rc, -ENOMEM);
-		assert_int_equal(iommu_dma_log_read(rig.dev, 0, 1, see, &(struct seen){0}), -EINVAL);
+		assert_int_equal(iommu_dma_log_read(rig.dev, 0, 1, see, &(struct seen){ 0 }),
+				 -EINVAL);
 	}
 	write8(BASE);
 	assert_true(written() == BIT_ULL(0));
@@ -219,7 +220,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(starting_without_memory_starts_nothing, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(pieces_far_apart_are_told_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(pieces_far_apart_are_told_in_order, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,8 +165,10 @@ static void attach_with_faults(ioasid_t pasid)
 {
 	struct iommu_fault_alloc fault = { .size = sizeof(fault) };
 	struct iommu_hwpt_alloc hwpt = { .size = sizeof(hwpt),
-					 .flags = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID,
-					 .dev_id = rig.dev_id, .pt_id = rig.ioas };
+					 .flags = IOMMU_HWPT_FAULT_ID_VALID |
+						  IOMMU_HWPT_ALLOC_PASID,
+					 .dev_id = rig.dev_id,
+					 .pt_id = rig.ioas };
 	u32 pt;
 
 	assert_int_equal(rig_ioctl(&rig, IOMMU_FAULT_QUEUE_ALLOC, &fault), 0);
@@ -256,7 +258,8 @@ static void test_a_page_may_be_refused_or_late(void **state)
 static void test_private_memory_of_another_process_is_bounced(void **state)
 {
 	u64 *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	u64 *private = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u64 *private =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	/* Made before the fork: the command is read from the memory of who makes it. */
 	struct iommu_ioas_map cmd = { .size = sizeof(cmd), .ioas_id = rig.ioas,
 				      .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
@@ -278,7 +281,8 @@ static void test_private_memory_of_another_process_is_bounced(void **state)
 		__atomic_store_n(&shared[0], 1, __ATOMIC_SEQ_CST);
 		while (__atomic_load_n(&shared[0], __ATOMIC_SEQ_CST) == 1)
 			usleep(100);
-		_exit(private[0] == 25 && private[1] == 77 && private[2] == 0x0909090909090909 ? 0 : 1);
+		_exit(private[0] == 25 && private[1] == 77 && private[2] == 0x0909090909090909 ? 0 :
+												 1);
 	}
 	while (!__atomic_load_n(&shared[0], __ATOMIC_SEQ_CST))
 		usleep(100);
@@ -289,8 +293,9 @@ static void test_private_memory_of_another_process_is_bounced(void **state)
 	assert_int_equal(rc, 0);
 	assert_int_equal(read8(BASE + 8 * PAGE, &value), 0);
 	assert_int_equal(value, 21);
-	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE + 8 * PAGE, 8, IOMMUFD_DMA_FETCH_ADD, 4, 0,
-					    &old, NULL), 0);
+	assert_int_equal(iommufd_dma_atomic(rig.dev, 0, BASE + 8 * PAGE, 8, IOMMUFD_DMA_FETCH_ADD,
+					    4, 0, &old, NULL),
+			 0);
 	assert_int_equal(old, 21);
 	value = 77;
 	assert_int_equal(iommufd_dma_write(rig.dev, 0, BASE + 8 * PAGE + 8, &value, 8, NULL), 0);

@@ -226,8 +226,9 @@ static void asking_again_for_a_translation_adds_nothing(void **state)
 	for (u32 i = 0; i < MANY; i++) {
 		u64 off = 8 + i % (PAGE - 8);
 
-		assert_int_equal(iommufd_ats_translate(rig.dev, 0, BASE + off, i & 1 ? RW : IOMMU_READ,
-						       &at, &why), 0);
+		assert_int_equal(iommufd_ats_translate(rig.dev, 0, BASE + off,
+						       i & 1 ? RW : IOMMU_READ, &at, &why),
+				 0);
 		assert_int_equal(at.pa, first.pa + off - 8);
 	}
 	assert_int_equal(count_grants(), 1);
@@ -331,8 +332,10 @@ static void attach_with_faults(ioasid_t pasid)
 {
 	struct iommu_fault_alloc fault = { .size = sizeof(fault) };
 	struct iommu_hwpt_alloc hwpt = { .size = sizeof(hwpt),
-					 .flags = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID,
-					 .dev_id = rig.dev_id, .pt_id = rig.ioas };
+					 .flags = IOMMU_HWPT_FAULT_ID_VALID |
+						  IOMMU_HWPT_ALLOC_PASID,
+					 .dev_id = rig.dev_id,
+					 .pt_id = rig.ioas };
 
 	assert_int_equal(rig_ioctl(&rig, IOMMU_FAULT_QUEUE_ALLOC, &fault), 0);
 	fault_fd = (int)fault.out_fault_fd;
@@ -410,7 +413,8 @@ static void the_checker_says_who_mapped_it_and_when(void **state)
 	rig_map(&rig, BASE, memory, 4 * PAGE, IOMMU_READ);
 	rig_attach(&rig, IOMMU_NO_PASID);
 	assert_int_equal(iommufd_dma_write(rig.dev, 0, BASE + PAGE, &value, 8, &why), -EACCES);
-	snprintf(want, sizeof(want), "write of iova 0x%llx is not", (unsigned long long)BASE + PAGE);
+	snprintf(want, sizeof(want), "write of iova 0x%llx is not",
+		 (unsigned long long)BASE + PAGE);
 	assert_non_null(strstr(rig.last_line, want));
 	snprintf(want, sizeof(want), "mapped by pid %d at ", (int)getpid());
 	assert_non_null(strstr(rig.last_line, want));

@@ -133,7 +133,8 @@ static void *device_thread(void *arg)
 			one_ats(iova);
 			continue;
 		case 2:
-			rc = iommufd_dma_atomic(rig.dev, 0, iova, 8, IOMMUFD_DMA_SWAP, GOOD, 0, &old, NULL);
+			rc = iommufd_dma_atomic(rig.dev, 0, iova, 8, IOMMUFD_DMA_SWAP, GOOD, 0,
+						&old, NULL);
 			if (!rc)
 				value = old;
 			break;
@@ -297,8 +298,8 @@ static void *changer_thread(void *arg)
 		u64 page = next(&seed) % TRACKED;
 
 		value++;
-		note(iommufd_dma_write(rig.dev, 0, BASE + page * PAGE + 8 * (uintptr_t)arg, &value, 8,
-				       NULL));
+		note(iommufd_dma_write(rig.dev, 0, BASE + page * PAGE + 8 * (uintptr_t)arg, &value,
+				       8, NULL));
 	}
 	return NULL;
 }
@@ -390,9 +391,13 @@ static void *reader_thread(void *arg)
 static void test_memory_may_vanish_during_dma(void **state)
 {
 	int fd = memfd_create("vanish", MFD_CLOEXEC);
-	struct iommu_ioas_map_file map = { .size = sizeof(map), .ioas_id = rig.ioas, .fd = fd,
-					   .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
-					   .length = 4 * PAGE, .iova = BASE };
+	struct iommu_ioas_map_file map = { .size = sizeof(map),
+					   .ioas_id = rig.ioas,
+					   .fd = fd,
+					   .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+						    IOMMU_IOAS_MAP_READABLE,
+					   .length = 4 * PAGE,
+					   .iova = BASE };
 
 	assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
 	assert_int_equal(rig_ioctl(&rig, IOMMU_IOAS_MAP_FILE, &map), 0);

@@ -102,7 +102,14 @@ struct child {
 	int from;
 };
 
-enum child_verb { CHILD_UNMAP, CHILD_PROTECT_NONE, CHILD_POKE, CHILD_PEEK, CHILD_CLOSE, CHILD_EXEC };
+enum child_verb {
+	CHILD_UNMAP,
+	CHILD_PROTECT_NONE,
+	CHILD_POKE,
+	CHILD_PEEK,
+	CHILD_CLOSE,
+	CHILD_EXEC
+};
 
 struct child_order {
 	enum child_verb verb;

@@ -47,7 +47,8 @@ static void random_leaves_no_long_runs(void **state)
 
 	layout_init(&layout, IOMMUFD_FRAMES_RANDOM, &plain, 17);
 	for (u32 page = 0; page + 1 < MEM_WINDOW_PAGES; page++)
-		neighbours += layout_to_phys(&layout, page) + 1 == layout_to_phys(&layout, page + 1);
+		neighbours += layout_to_phys(&layout, page) + 1 ==
+			      layout_to_phys(&layout, page + 1);
 	assert_true(neighbours < MEM_WINDOW_PAGES / 100);
 }
 
@@ -65,7 +66,8 @@ static void huge_only_keeps_huge_pages_whole_and_scatters_them(void **state)
 		assert_int_equal(layout_to_phys(&layout, page), head + page % MEM_CHUNK_PAGES);
 	}
 	for (u32 page = MEM_CHUNK_PAGES; page < MEM_WINDOW_PAGES; page += MEM_CHUNK_PAGES)
-		neighbours += layout_to_phys(&layout, page - 1) + 1 == layout_to_phys(&layout, page);
+		neighbours += layout_to_phys(&layout, page - 1) + 1 ==
+			      layout_to_phys(&layout, page);
 	assert_true(neighbours < MEM_CHUNKS / 50);
 }
 
@@ -128,10 +130,12 @@ static void contiguous_counts_say_how_far_addresses_run_on(void **state)
 			u32 rest;
 
 			for (u32 k = 1; k < contig; k++)
-				assert_int_equal(mem_run_phys(&run, i + k, &rest), pa + k * PAGE_SIZE);
+				assert_int_equal(mem_run_phys(&run, i + k, &rest),
+						 pa + k * PAGE_SIZE);
 			i += contig;
 			if (i < run.npages)
-				assert_true(mem_run_phys(&run, i, &rest) != pa + contig * PAGE_SIZE);
+				assert_true(mem_run_phys(&run, i, &rest) !=
+					    pa + contig * PAGE_SIZE);
 		}
 		if (policy == IOMMUFD_FRAMES_CONTIGUOUS)
 			assert_int_equal(contig, 1500);

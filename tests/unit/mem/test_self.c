@@ -246,7 +246,8 @@ static void two_addresses_of_one_file_are_one_page(void **state)
 {
 	struct world *w = *state;
 	int fd = memfd_new("twice", 0, 4 * PAGE_SIZE);
-	u8 *a = map_memory(4 * PAGE_SIZE, MAP_SHARED, fd), *b = map_memory(PAGE_SIZE, MAP_SHARED, fd);
+	u8 *a = map_memory(4 * PAGE_SIZE, MAP_SHARED, fd),
+	   *b = map_memory(PAGE_SIZE, MAP_SHARED, fd);
 	struct mem_run run_a, run_b;
 
 	assert_int_equal(pin_one(w->mm, a, true, &run_a), 1);

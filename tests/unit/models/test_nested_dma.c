@@ -246,7 +246,8 @@ static void faults_tell_whose_tables_they_are_of(void **state)
 	refused(0, IOVA + SZ_4K, IOMMU_XLAT_OUT_OF_RANGE, true);
 	put(entry_at(root, IOVA + SZ_2M, 1), HOLE | ALL);
 	refused(0, IOVA + SZ_2M, IOMMU_XLAT_NOT_PRESENT, true);
-	put(entry_at(root, IOVA + SZ_2M, 1), DATA | SZ_4K | ALL | PS); /* reserved: not a multiple */
+	/* reserved: not a multiple */
+	put(entry_at(root, IOVA + SZ_2M, 1), DATA | SZ_4K | ALL | PS);
 	put(entry_at(root, IOVA + SZ_2M, 1), DATA | 2 * SZ_4K | ALL | PS);
 	refused(0, IOVA + SZ_2M, IOMMU_XLAT_BAD_ENTRY, false);
 	/* a mark can not be set in a table that the parent does not let be written */
@@ -421,7 +422,8 @@ static void the_parents_bitmap_has_data_and_marks_in_tables(void **state)
 		want[touched[i] / SZ_4K / 64] |= 1ULL << touched[i] / SZ_4K % 64;
 	assert_memory_equal(bits, want, sizeof(bits));
 	memset(bits, 0, sizeof(bits));
-	assert_int_equal(dma_write(0, IOVA, 2), 0); /* the guest's mark is there, the parent's gone */
+	/* the guest's mark is there, the parent's gone */
+	assert_int_equal(dma_write(0, IOVA, 2), 0);
 	assert_int_equal(read_bitmap(n.parent, 0, LENGTH, SZ_4K, bits), 0);
 	assert_true(bits[DATA / SZ_4K / 64] >> DATA / SZ_4K % 64 & 1);
 }

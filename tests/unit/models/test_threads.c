@@ -59,7 +59,8 @@ static void *make_hwpts(void *arg)
 
 	assert_int_equal(rig_mock_domain(ioas, 0, &ids), 0);
 	for (int i = 0; i < ROUNDS; i++) {
-		assert_int_equal(rig_hwpt(ids.idev, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt), 0);
+		assert_int_equal(rig_hwpt(ids.idev, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt),
+				 0);
 		pt = hwpt;
 		assert_int_equal(rig_replace(ids.stdev, &pt), 0);
 		assert_int_equal(rig_destroy(hwpt), -EBUSY);

@@ -111,7 +111,7 @@ static inline void bar_write(struct edu *edu, unsigned int bar, u64 offset, u64 
 /** rig_wait() - until @what; only who hangs takes a minute */
 #define rig_wait(what)                                                                             \
 	do {                                                                                       \
-		for (int tries_ = 0; !(what) && tries_ < 600000; tries_++)                          \
+		for (int tries_ = 0; !(what) && tries_ < 600000; tries_++)                         \
 			usleep(100);                                                               \
 		assert_true(what);                                                                 \
 	} while (0)

@@ -198,7 +198,8 @@ static void only_allowed_page_sizes_are_used(void **state)
 static void a_map_may_ask_for_pages_only(void **state)
 {
 	struct pt_table pt;
-	struct arena *arena = pt_begin(&pt, pt_amdv1_mock_init, (struct pt_cfg){ .max_va_lg2 = 38 });
+	struct arena *arena =
+		pt_begin(&pt, pt_amdv1_mock_init, (struct pt_cfg){ .max_va_lg2 = 38 });
 
 	assert_int_equal(map(&pt, 0, SZ_1G, 4 * SZ_4K, RW | PT_PROT_PAGES), 0);
 	assert_shape(&pt, (unsigned[]){ 12, 12, 12, 12 }, 4);

@@ -298,9 +298,9 @@ static void interrupts_are_described(void **state)
 
 static void sysfs_shows_the_node(void **state)
 {
-	int fd = iommufd_open(rig.proc,
-			      "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/vfio-dev/vfio0/dev",
-			      O_RDONLY);
+	int fd = iommufd_open(
+		rig.proc, "/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/vfio-dev/vfio0/dev",
+		O_RDONLY);
 	char text[32] = "";
 
 	assert_true(fd >= 0);

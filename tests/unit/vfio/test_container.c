@@ -281,7 +281,8 @@ static long dirty(u32 flags, u64 iova, u64 size, u64 pgsize, u64 bytes, void *da
 
 static void dirty_pages_are_those_mapped(void **state)
 {
-	const u32 start = VFIO_IOMMU_DIRTY_PAGES_FLAG_START, get = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
+	const u32 start = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+		  get = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
 	u64 bits[2] = { 0 };
 	struct {
 		struct vfio_iommu_type1_dma_unmap unmap;

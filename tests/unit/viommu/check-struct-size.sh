@@ -14,7 +14,8 @@ try() {
 	local verdict=ok
 	printf '#include <iommufd/viommu.h>\nstruct drv { %s };\nsize_t size(void);\n%s\n' "$3" \
 		"size_t size(void) { static const size_t s = $4; return s; }" |
-		${CC:-cc} -std=gnu17 -Wall -Wextra -Werror -I"$include" -fsyntax-only -x c - 2>/dev/null
+		${CC:-cc} -std=gnu17 -Wall -Wextra -Werror -I"$include" -fsyntax-only -x c - \
+			2>/dev/null
 	[ $(($? != 0)) = "$1" ] || { verdict="not ok"; failed=1; }
 	number=$((number + 1))
 	echo "$verdict $number - $2"

@@ -413,7 +413,10 @@ static void the_ring_is_there_or_the_queue_is_not(void)
 		expect(!rig_destroy(queues[0]));
 		expect(!rig_unmap(guest.ioas, BASE, PG));
 	} else {
-		/* not mapped any more, or on its way out; or translated no more when the driver looks */
+		/*
+		 * not mapped any more, or on its way out; or translated no more when the driver
+		 * looks
+		 */
 		expect(right_rc == -ENOENT || right_rc == -EINVAL || right_rc == -EFAULT);
 		if (left_rc == -EBUSY)
 			expect(!rig_unmap(guest.ioas, BASE, PG));

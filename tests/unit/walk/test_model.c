@@ -208,8 +208,8 @@ static void run(const struct kind *kind, bool dirty_from_birth)
 
 #define X86(va) { "x86-64", pt_x86_64_init, WALK_X86_64, 12, va, 52, true, WALK_NX | WALK_WP, 0 }
 #define SS(va, flags)                                                                              \
-	{ "VT-d second stage", pt_vtdss_init, WALK_VTD_SS, 12, va, 52, false, WALK_SNOOP | (flags), \
-	  PT_FEAT_FORCE_COHERENT }
+	{ "VT-d second stage", pt_vtdss_init, WALK_VTD_SS, 12, va, 52, false,                      \
+	  WALK_SNOOP | (flags), PT_FEAT_FORCE_COHERENT }
 #define RV(va) { "RISC-V", pt_riscv_init, WALK_RISCV, 12, va, 56, true, WALK_PBMT, PT_FEAT_PBMT }
 #define RVX4(va)                                                                                   \
 	{ "RISC-V x4", pt_riscv_x4_init, WALK_RISCV_X4, 12, va, 56, false, WALK_PBMT, PT_FEAT_PBMT }

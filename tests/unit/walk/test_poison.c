@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A table that was freed while something still leads to it, in every format: with checks on, no walk
- * takes it for a table or for an empty one.
+ * A table that was freed while something still leads to it, in every format: with checks on, no
+ * walk takes it for a table or for an empty one.
  */
 #include "walk_fixture.h"
 
