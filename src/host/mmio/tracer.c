@@ -13,11 +13,7 @@
  */
 #include "host/mmio/tracer.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -26,23 +22,11 @@
 
 #include "base/alloc.h"
 #include "host/host_priv.h"
-#include "host/mmio/pin.h"
-#include "host/mmio/tracee.h"
+#include "host/mmio/tracer_priv.h"
 
 #define WAKE_SIGNAL SIGUSR1
 #define WAKE_AGAIN_NS 1000000
 #define TICK_NS 2000000
-#define TRACEE_BUCKETS 64
-#define TRACE_OPTIONS                                                                              \
-	(PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |     \
-	 PTRACE_O_TRACEEXIT)
-
-/** struct tracee - a thread we trace; the tracer's thread only */
-struct tracee {
-	struct cds_list_head node;
-	pid_t tid, tgid;
-	struct pin_pace pace;
-};
 
 /** struct trace_request - somebody waits for a process to be attached; on its stack, under lock */
 struct trace_request {
@@ -51,183 +35,6 @@ struct trace_request {
 	bool done;
 	int result;
 };
-
-/**
- * struct tracer
- * @lock: requests and @wait; @answered with it
- * @wait_lock: who waits for children, if not the thread
- * @waits: the thread does, from now on; under @wait_lock
- */
-struct tracer {
-	struct host *host;
-	pthread_t thread;
-	struct mutex lock;
-	pthread_cond_t answered;
-	struct cds_list_head requests __guarded_by(&lock);
-	bool started __guarded_by(&lock);
-	_Atomic bool stop;
-	struct mutex wait_lock;
-	bool waits __guarded_by(&wait_lock);
-	bool traces_program __guarded_by(&wait_lock);
-	bool program_stopped; /* the tracer's thread only */
-	struct tracer_wait wait __guarded_by(&lock);
-	int event_fd;
-	_Atomic u64 generation; /* of what programs map */
-	struct cds_list_head tracees[TRACEE_BUCKETS];
-	struct tracee_maps maps;
-	struct pins pins;
-	timer_t timer;   /* wakes the thread while anybody is pinned */
-	bool has_timer;  /* else nobody is; it and the next: the tracer's thread only */
-	bool ticking;
-};
-
-/* ---- whom we trace ---- */
-
-static struct cds_list_head *tracee_bucket(struct tracer *tracer, pid_t tid)
-{
-	return &tracer->tracees[(unsigned int)tid % TRACEE_BUCKETS];
-}
-
-static struct tracee *tracee_find(struct tracer *tracer, pid_t tid)
-{
-	struct tracee *tracee;
-
-	cds_list_for_each_entry(tracee, tracee_bucket(tracer, tid), node) {
-		if (tracee->tid == tid)
-			return tracee;
-	}
-	return NULL;
-}
-
-static pid_t tgid_of(pid_t tid)
-{
-	char path[32];
-	pid_t tgid = 0;
-	uid_t uid;
-	int dir;
-
-	snprintf(path, sizeof(path), "/proc/%d", tid);
-	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return 0;
-	if (read_task_ids(dir, &tgid, &uid))
-		tgid = 0;
-	close(dir);
-	return tgid;
-}
-
-static int tracee_add(struct tracer *tracer, pid_t tid)
-{
-	struct tracee *tracee;
-
-	if (tracee_find(tracer, tid))
-		return 0;
-	tracee = zalloc(sizeof(*tracee));
-	if (!tracee)
-		return -ENOMEM;
-	tracee->tid = tid;
-	cds_list_add(&tracee->node, tracee_bucket(tracer, tid));
-	return 0;
-}
-
-/* The number may mean another process soon. */
-static void tracee_remove(struct tracer *tracer, pid_t tid)
-{
-	struct tracee *tracee = tracee_find(tracer, tid);
-
-	if (!tracee)
-		return;
-	pins_release(&tracer->pins, tid);
-	if (tracer->maps.tgid == tid)
-		tracer->maps.tgid = 0;
-	cds_list_del(&tracee->node);
-	free(tracee);
-}
-
-/*
- * Why a thread cannot be seized: 0 it is ours already and will stop, -ESRCH it has ended, -EPERM.
- */
-static int why_refused(pid_t tid)
-{
-	char path[32], line[128], state = 'X';
-	pid_t other = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return -ESRCH;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "State: %c", &state) != 1)
-			sscanf(line, "TracerPid: %d", &other);
-	}
-	fclose(f);
-	if (state == 'Z' || state == 'X')
-		return -ESRCH;
-	return other == gettid() ? 0 : -EPERM;
-}
-
-static int seize(struct tracer *tracer, pid_t tid)
-{
-	int rc;
-
-	if (tracee_find(tracer, tid))
-		return 0;
-	rc = tracee_add(tracer, tid);
-	if (rc)
-		return rc;
-	if (!ptrace(PTRACE_SEIZE, tid, NULL, TRACE_OPTIONS))
-		return 1;
-	rc = errno == EPERM ? why_refused(tid) : -errno;
-	tracee_remove(tracer, tid);
-	return rc;
-}
-
-/* Before the main thread asks about it again: it would be told what is ours. */
-static void mark_program(struct tracer *tracer, pid_t tgid)
-{
-	if (tgid != tracer->host->program)
-		return;
-	mutex_lock(&tracer->wait_lock);
-	tracer->traces_program = true;
-	mutex_unlock(&tracer->wait_lock);
-}
-
-/*
- * Every thread of it.  New ones of those seized are ours by themselves; so until a look finds none.
- */
-static int seize_process(struct tracer *tracer, pid_t tid)
-{
-	pid_t tgid = tgid_of(tid);
-	struct dirent *ent;
-	char path[32];
-	int rc, more;
-	DIR *dir;
-
-	if (!tgid)
-		return -ESRCH;
-	mark_program(tracer, tgid);
-	snprintf(path, sizeof(path), "/proc/%d/task", tgid);
-	do {
-		more = 0;
-		dir = opendir(path);
-		if (!dir)
-			return -ESRCH;
-		while ((ent = readdir(dir))) {
-			if (*ent->d_name == '.')
-				continue;
-			rc = seize(tracer, atoi(ent->d_name));
-			/* A thread that has ended meanwhile is none. */
-			if (rc < 0 && rc != -ESRCH) {
-				closedir(dir);
-				return rc;
-			}
-			more |= rc > 0;
-		}
-		closedir(dir);
-	} while (more);
-	return tracee_find(tracer, tid) ? 0 : -EPERM;
-}
 
 /* ---- what happens to them ---- */
 
@@ -326,7 +133,7 @@ static void saw_signal(struct tracer *tracer, struct tracee *tracee, int sig)
 
 	if (sig == SIGBUS || sig == SIGILL) {
 		if (!tracee->tgid)
-			tracee->tgid = tgid_of(tracee->tid);
+			tracee->tgid = tracee_tgid(tracee->tid);
 		if (tracee->tgid && tracee_fault(tracer->host, &tracer->maps, tracee->tid,
 						 tracee->tgid, generation, sig)) {
 			sig = 0;
@@ -395,7 +202,7 @@ static void serve_requests(struct tracer *tracer)
 		req = cds_list_first_entry(&tracer->requests, struct trace_request, node);
 		cds_list_del(&req->node);
 		mutex_unlock(&tracer->lock);
-		req->result = seize_process(tracer, req->tid);
+		req->result = tracer_seize(tracer, req->tid);
 		mutex_lock(&tracer->lock);
 		req->done = true;
 		pthread_cond_broadcast(&tracer->answered);
