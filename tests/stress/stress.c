@@ -21,7 +21,7 @@
 
 #include "world.h"
 
-#define SLOWEST_MS 20000 /* a call of this length hangs */
+#define SLOWEST_MS 60000 /* a call of this length hangs */
 #define CHECK_EVERY_MS 250
 
 struct options {
