@@ -196,7 +196,8 @@ static const struct number numbers[] = {
 	{"engines", 1, DSA_MAX_ENGINES, 4, offsetof(struct dsa_options, engines)},
 	{"groups", 1, DSA_MAX_GROUPS, 4, offsetof(struct dsa_options, groups)},
 	{"wq-size", 1, 1024, 128, offsetof(struct dsa_options, wq_size)},
-	{"max-transfer", 12, 31, 20, offsetof(struct dsa_options, max_transfer)},
+	/* As much as Linux asks for in a queue it was told nothing of. */
+	{"max-transfer", 12, 31, 21, offsetof(struct dsa_options, max_transfer)},
 	{"max-batch", 1, 10, 10, offsetof(struct dsa_options, max_batch)},
 };
 
@@ -205,7 +206,7 @@ static const char *const keys[] = {
 	"engines=1 to 16 (4)",
 	"groups=1 to 16 (4)",
 	"wq-size=descriptors of all work queues together, 1 to 1024 (128)",
-	"max-transfer=log2 of the bytes of an operation, 12 to 31 (20)",
+	"max-transfer=log2 of the bytes of an operation, 12 to 31 (21)",
 	"max-batch=log2 of the descriptors of a batch, 1 to 10 (10)",
 	"version=1.0 or 2.0 of the architecture (1.0)",
 	"shared=on: work queues may be shared (off)",

@@ -106,7 +106,7 @@ static void capabilities_say_what_it_was_made_with(void **state)
 
 	assert_int_equal(pci_config_read(rig.pdev, 0, 4), 0x0b258086);
 	assert_int_equal(rd32(DSA_REG_VERSION), 0x100);
-	assert_int_equal(gencap >> 16 & 0x1f, 20);
+	assert_int_equal(gencap >> 16 & 0x1f, 21);
 	assert_int_equal(gencap >> 21 & 0xf, 10);
 	assert_true(gencap & DSA_GENCAP_BLOCK_ON_FAULT);
 	assert_int_equal(wqcap & 0xffff, 128);
@@ -239,14 +239,25 @@ static void enabling_a_queue_finds_what_is_wrong_with_it(void **state)
 	wr32(WQ(0, 2), 1 << 4);
 	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), DSA_CMD_WQ_MODE);
 	wr32(WQ(0, 2), WQ_DEDICATED);
-	wr32(WQ(0, 3), 20 | 11 << 5);
+	wr32(WQ(0, 3), 21 | 11 << 5);
 	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), DSA_CMD_WQ_BATCH);
-	wr32(WQ(0, 3), 21 | 10 << 5);
+	wr32(WQ(0, 3), 22 | 10 << 5);
 	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), DSA_CMD_WQ_XFER);
-	wr32(WQ(0, 3), 20 | 10 << 5);
+	wr32(WQ(0, 3), 21 | 10 << 5);
 	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), 0);
 	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), DSA_CMD_WQ_ENABLED);
 	assert_int_equal(dsa_command(DSA_CMD_DISABLE_WQ, 1), 0);
+	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), 0);
+}
+
+/* Of 2 MiB and 32 descriptors, which idxd writes for who has set nothing. */
+static void a_queue_as_linux_makes_it_is_enabled(void **state)
+{
+	bus_master(true);
+	configure_queue(0, 16, WQ_DEDICATED);
+	wr32(WQ(0, 3), 21 | 5 << 5);
+	configure_group(0, 1, 1);
+	assert_int_equal(dsa_command(DSA_CMD_ENABLE, 0), 0);
 	assert_int_equal(dsa_command(DSA_CMD_ENABLE_WQ, 0), 0);
 }
 
@@ -486,6 +497,7 @@ int main(void)
 		ON(any_offset_may_be_touched),
 		ON(enabling_the_device_finds_what_is_wrong_with_it),
 		ON(enabling_a_queue_finds_what_is_wrong_with_it),
+		ON(a_queue_as_linux_makes_it_is_enabled),
 		cmocka_unit_test_setup_teardown(queues_take_what_the_device_has,
 						begin_without_requests, rig_end),
 		ON(commands_are_refused_where_they_do_not_apply),

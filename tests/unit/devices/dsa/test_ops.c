@@ -398,7 +398,7 @@ static void operands_must_fit_the_operation(void **state)
 	struct dsa_desc apply = descriptor(DSA_OP_DELTA_APPLY, WANT, NULL);
 
 	run_status(&move, DSA_BAD_SIZE);
-	move.size = (1 << 20) + 1;
+	move.size = (1 << 21) + 1;
 	run_status(&move, DSA_BAD_SIZE);
 
 	dual.src = iova(0);
