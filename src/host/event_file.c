@@ -3,13 +3,15 @@
  * Files that a program waits on: fault and event queues.  poll() and its kin
  * name many descriptors at once and cannot be filtered, so they stay native:
  * the program holds one end of a pipe (of a socket pair, if the file can be
- * written, since a pipe's read end is never writable), and a single byte in it,
- * the token, makes it readable.  Reads and writes themselves are trapped: these
+ * written, since a pipe's read end is never writable), and bytes in it, the
+ * tokens, make it readable.  Reads and writes themselves are trapped: these
  * descriptors get numbers the filter knows.
  *
- * The token can be put from our end but taken only from the program's, so it is
- * taken by the read that empties the queue, through a copy of its descriptor.
- * The last close shows as a hang-up on our end.
+ * Each event puts a token more, so that who waits for edges gets one per event;
+ * when the kernel takes no more, it has enough of them.  Tokens can be put from
+ * our end but taken only from the program's, so they are taken by the read that
+ * empties the queue, through a copy of its descriptor.  The last close shows as
+ * a hang-up on our end.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -49,28 +51,35 @@ void event_file_wake(struct file *file)
 	struct host_file *hf = file->host;
 
 	mutex_lock(&hf->lock);
-	if (!hf->token && (file->ops->poll(file) & POLLIN))
-		hf->token = send(hf->event_fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ||
-			    (errno == ENOTSOCK && write(hf->event_fd, "", 1) == 1);
+	if ((file->ops->poll(file) & POLLIN) &&
+	    (send(hf->event_fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ||
+	     (errno == ENOTSOCK && write(hf->event_fd, "", 1) == 1)))
+		hf->tokens = true;
 	mutex_unlock(&hf->lock);
+}
+
+/* None is put meanwhile.  The program may have taken some of them, so look before each read. */
+static void tokens_take(int native)
+{
+	struct pollfd pfd = { .fd = native, .events = POLLIN };
+	char tokens[512];
+
+	while (poll(&pfd, 1, 0) == 1 && read(native, tokens, sizeof(tokens)) > 0)
+		;
 }
 
 void event_file_settle(struct call *call, struct host_file *hf, int fd)
 {
-	char byte;
 	int native;
 
 	if (!hf->file->ops->poll)
 		return;
 	mutex_lock(&hf->lock);
-	if (hf->token && !(hf->file->ops->poll(hf->file) & POLLIN)) {
+	if (hf->tokens && !(hf->file->ops->poll(hf->file) & POLLIN)) {
 		native = call_steal_fd(call, fd);
 		if (native >= 0) {
-			/* There is exactly one byte, unless the program took it. */
-			struct pollfd pfd = { .fd = native, .events = POLLIN };
-
-			if (poll(&pfd, 1, 0) != 1 || read(native, &byte, 1) == 1)
-				hf->token = false;
+			tokens_take(native);
+			hf->tokens = false;
 			close(native);
 		}
 	}

@@ -78,7 +78,7 @@ struct host_file {
 	int event_fd;              /* our end of an event object, or -1 */
 	int memory_fd;             /* the object once more, of files that can be mapped, or -1 */
 	struct cds_list_head maps; /* maps.c; under fdtable.lock */
-	bool token __guarded_by(&lock); /* the program's end is readable */
+	bool tokens __guarded_by(&lock); /* there may be some: the program's end is readable */
 	u64 pos __guarded_by(&lock);    /* of seekable files */
 	u64 stored __guarded_by(&lock); /* attributes: size of the object when it was looked at */
 };

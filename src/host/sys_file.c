@@ -80,6 +80,7 @@ long sys_ioctl(struct call *call)
 struct rw_args {
 	bool write;
 	bool at;  /* pos is given */
+	u32 flags; /* RWF_* */
 	u64 pos;
 	u64 buf;
 	u64 count;
@@ -96,10 +97,15 @@ static struct rw_args rw_args(const struct call *call)
 	case SYS_writev:
 		rw.iov = arg[1];
 		break;
-	case SYS_preadv:
-	case SYS_pwritev:
 	case SYS_preadv2:
 	case SYS_pwritev2:
+		rw.iov = arg[1];
+		rw.pos = arg[3];
+		rw.at = rw.pos != UINT64_MAX; /* else where the file is */
+		rw.flags = (u32)arg[5];
+		break;
+	case SYS_preadv:
+	case SYS_pwritev:
 		rw.iov = arg[1];
 		__attribute__((fallthrough));
 	case SYS_pread64:
@@ -149,6 +155,9 @@ static ssize_t rw_vector(struct call *call, struct host_file *hf, const struct r
 
 	if (rw->count > IOV_MAX)
 		return -EINVAL;
+	/* Of these only polling is for files that read and write as ours do, and it changes nothing. */
+	if (rw->flags & ~RWF_HIPRI)
+		return -EOPNOTSUPP;
 	for (u64 i = 0; i < rw->count; i++) {
 		struct iovec iov;
 		ssize_t rc;
