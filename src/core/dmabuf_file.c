@@ -15,8 +15,16 @@ static void dmabuf_file_release(struct file *file)
 	free(df);
 }
 
+/* Exporters of ours hand out what only devices reach. */
+static int dmabuf_file_mmap(struct file *file, u64 length, int prot, int flags, u64 offset,
+			    struct file_map *ret_map)
+{
+	return -EINVAL;
+}
+
 static const struct file_ops dmabuf_file_ops = {
 	.name = "/dmabuf:",
+	.mmap = dmabuf_file_mmap,
 	.release = dmabuf_file_release,
 };
 
@@ -29,6 +37,7 @@ int dmabuf_file_create(struct iommufd_system *system, struct dmabuf *dmabuf, int
 	if (!df)
 		return -ENOMEM;
 	file_init(&df->file, &dmabuf_file_ops, system, open_flags);
+	df->file.size = dmabuf_size(dmabuf);
 	df->dmabuf = dmabuf_get(dmabuf);
 	*ret_file = &df->file;
 	return 0;

@@ -16,6 +16,7 @@ void file_init(struct file *file, const struct file_ops *ops, struct iommufd_sys
 	file->ops = ops;
 	atomic_init(&file->refs, 1);
 	file->open_flags = open_flags;
+	file->size = 0;
 	file->system = system;
 	file->host = NULL;
 	file->host_wake = NULL;

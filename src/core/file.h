@@ -57,6 +57,8 @@ struct file_ops {
  * struct file - embedded at the start of the owner's struct
  * @refs: one for the descriptors, one per other holder
  * @open_flags: O_RDWR, O_CLOEXEC ...
+ * @size: bytes, as fstat() and lseek() to its end show it where the way in can; 0 or fixed before
+ *	a program can reach the file
  * @host: the way in's handle, set before a program can reach the file
  * @host_wake: called when poll() bits may have changed; NULL if nobody waits
  * @host_memory: the file behind the program's descriptors, borrowed, for memory that the program
@@ -70,6 +72,7 @@ struct file {
 	const struct file_ops *ops;
 	_Atomic u32 refs;
 	int open_flags;
+	u64 size;
 	struct iommufd_system *system;
 	void *host;
 	void (*host_wake)(struct file *file);

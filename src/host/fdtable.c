@@ -169,7 +169,7 @@ err_free:
  * A memfd, open as the program asked, and open once more for us, read-write: closing an
  * open of the watched object would be taken for the program's.
  */
-static int fdtable_unnamed(int open_flags, int *ret_memory)
+static int fdtable_unnamed(int open_flags, u64 size, int *ret_memory)
 {
 	int keep = open_flags & (O_ACCMODE | O_NONBLOCK | O_APPEND);
 	int memory = memfd_create("uiommufd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -179,7 +179,7 @@ static int fdtable_unnamed(int open_flags, int *ret_memory)
 	if (memory < 0)
 		return errno == EMFILE || errno == ENFILE ? -ENFILE : -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
-	fd = open(path, O_CLOEXEC | keep);
+	fd = ftruncate(memory, (off_t)size) ? -1 : open(path, O_CLOEXEC | keep);
 	if (fd < 0) {
 		close(memory);
 		return -ENFILE;
@@ -244,7 +244,7 @@ static int host_file_object(struct host_file *hf, int open_flags)
 		if (rc)
 			return rc;
 	} else {
-		fd = fdtable_unnamed(open_flags, &hf->memory_fd);
+		fd = fdtable_unnamed(open_flags, hf->file->size, &hf->memory_fd);
 		if (fd < 0)
 			return fd;
 		if (!hf->file->ops->mmap && !host_file_is_attr(hf)) {

@@ -32,6 +32,7 @@ static void file_stat(const struct host_file *hf, struct stat *st)
 		.st_mode = ANON_MODE,
 		.st_nlink = 1,
 		.st_uid = 0,
+		.st_size = (off_t)hf->file->size,
 		.st_blksize = PAGE_SIZE,
 	};
 }
@@ -51,6 +52,7 @@ static long answer_statx(struct call *call, const struct stat *st, u64 ubuf)
 		.stx_gid = st->st_gid,
 		.stx_mode = (u16)st->st_mode,
 		.stx_ino = st->st_ino,
+		.stx_size = (u64)st->st_size,
 		.stx_atime = stamp(&st->st_atim),
 		.stx_mtime = stamp(&st->st_mtim),
 		.stx_ctime = stamp(&st->st_ctim),
