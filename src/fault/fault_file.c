@@ -145,7 +145,7 @@ static ssize_t fault_write(struct file *file, u64 ubuf, size_t count)
 /* There is always room for an answer. */
 static unsigned int fault_poll(struct file *file)
 {
-	return POLLOUT | POLLWRNORM | eventq_poll(file);
+	return POLLOUT | eventq_poll(file);
 }
 
 const struct file_ops fault_file_ops = {

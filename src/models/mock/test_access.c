@@ -114,7 +114,7 @@ static int access_create(struct iommufd_ctx *ctx, u32 ioas_id, u32 flags,
 	ma = zalloc(sizeof(*ma));
 	if (!ma)
 		return -ENOMEM;
-	file_init(&ma->file, &access_file_ops, ctx->system, O_RDWR);
+	file_init(&ma->file, &access_file_ops, ctx->system, O_RDWR | O_CLOEXEC);
 	mutex_init(&ma->lock);
 	CDS_INIT_LIST_HEAD(&ma->items);
 	ma->pins = flags & MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES;
