@@ -72,7 +72,7 @@ IOMMUFD_EXPORT long iommufd_ioctl(struct iommufd_process *proc, int fd, unsigned
 /** iommufd_read() - read(2); never blocks.  Return: bytes, -EBADF, -EINVAL, the file's errno */
 IOMMUFD_EXPORT ssize_t iommufd_read(struct iommufd_process *proc, int fd, void *buf,
 				    size_t count);
-/** iommufd_write() - write(2); as iommufd_read() */
+/** iommufd_write() - write(2); never blocks.  Return: bytes, -EBADF, -EINVAL, the file's errno */
 IOMMUFD_EXPORT ssize_t iommufd_write(struct iommufd_process *proc, int fd, const void *buf,
 				     size_t count);
 

@@ -96,10 +96,12 @@ struct iommu_user_data_array {
 
 #define IOMMU_OFFSETOFEND(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
-/*
- * The bodies of the macros below.  @size is what the driver knows, @min_len
- * what the first published version of the struct had.
+/**
+ * __iommu_copy_struct_from_user() - with the next two the bodies of the macros below
+ * @size: of what the driver knows
+ * @min_len: of the first published version of the struct
  * Context: a call of the program whose memory it is.
+ * Return: as the macros say.
  */
 IOMMUFD_EXPORT int __iommu_copy_struct_from_user(void *dst, const struct iommu_user_data *src,
 						 unsigned int type, size_t size, size_t min_len);
@@ -322,6 +324,7 @@ struct iommu_iotlb_gather {
 	void *freelist;
 };
 
+/** iommu_iotlb_gather_init() - nothing gathered yet */
 static inline void iommu_iotlb_gather_init(struct iommu_iotlb_gather *gather)
 {
 	*gather = (struct iommu_iotlb_gather){ .start = UINT64_MAX };
@@ -506,6 +509,7 @@ struct device {
 	struct iommu_dma *dma;
 };
 
+/** dev_set_drvdata(), dev_get_drvdata() - a pointer of the driver's, that nobody else looks at */
 static inline void dev_set_drvdata(struct device *dev, void *data)
 {
 	dev->drvdata = data;
@@ -526,7 +530,9 @@ IOMMUFD_EXPORT void iommu_release_device(struct device *dev);
 
 /** iommu_group_alloc() - an empty group with one reference, or NULL */
 IOMMUFD_EXPORT struct iommu_group *iommu_group_alloc(void);
+/** iommu_group_ref_get() - one more reference; returns @group */
 IOMMUFD_EXPORT struct iommu_group *iommu_group_ref_get(struct iommu_group *group);
+/** iommu_group_put() - one less; the last one frees it */
 IOMMUFD_EXPORT void iommu_group_put(struct iommu_group *group);
 /**
  * generic_device_group() - for device_group(): as the device's bus says, else it is alone;

@@ -169,7 +169,7 @@ struct iommufd_viommu_ops {
 /** iommufd_vdevice_to_device() - the device; good while the vdevice lives */
 IOMMUFD_EXPORT struct device *iommufd_vdevice_to_device(struct iommufd_vdevice *vdev);
 
-/*
+/**
  * xa_lock(), xa_unlock() - keep the vdevices of a vIOMMU from coming and going
  * Context: the innermost of the core's locks: nothing of the core may be called with it held but
  * iommufd_viommu_find_dev().
@@ -220,8 +220,10 @@ IOMMUFD_EXPORT int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
 
 /* ---- order between objects ---- */
 
-/*
- * The bodies of the macros below, for objects of one kind.
+/**
+ * iommufd_object_depend(), iommufd_object_undepend() - the bodies of the macros below
+ *
+ * For objects of one kind.
  * Return: 0; -EINVAL the same object twice, or kinds that can not; -ENOENT @depended is not there
  * for others yet, or not any more: treat it as absent.
  */

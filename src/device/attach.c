@@ -383,16 +383,6 @@ struct iommufd_hw_pagetable *group_attached_hwpt(struct iommufd_group *igroup, i
 	return attach ? attach->hwpt : NULL;
 }
 
-struct iommufd_hw_pagetable *device_attached_hwpt(struct iommufd_device *idev, ioasid_t pasid)
-{
-	struct iommufd_hw_pagetable *hwpt;
-
-	mutex_lock(&idev->igroup->lock);
-	hwpt = group_attached_hwpt(idev->igroup, pasid);
-	mutex_unlock(&idev->igroup->lock);
-	return hwpt;
-}
-
 bool device_next_pasid(struct iommufd_device *idev, u32 *pasid)
 {
 	struct itree_node *node;

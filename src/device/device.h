@@ -102,8 +102,6 @@ struct iommufd_hw_pagetable *device_hwpt_detach(struct iommufd_device *idev, ioa
 /** device_answer_faults() - what @idev asked for is answered; it is at rest and about to go */
 void device_answer_faults(struct iommufd_device *idev);
 
-/** device_attached_hwpt() - what the group has at @pasid; only compare it, it is not held */
-struct iommufd_hw_pagetable *device_attached_hwpt(struct iommufd_device *idev, ioasid_t pasid);
 /** device_next_pasid() - lowest pasid >= *pasid (0: the RID too) at which @idev is attached */
 bool device_next_pasid(struct iommufd_device *idev, ioasid_t *pasid);
 
