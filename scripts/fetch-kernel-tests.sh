@@ -51,7 +51,7 @@ from_package() {
 		;;
 	esac
 	say "fetching linux-source-$series, some 160 MB, once"
-	"$here/fetch-sid.sh" linux-source-$series "$source" || return 1
+	"$here/fetch-sid.sh" "linux-source-$series" "$source" || return 1
 	cut_source "$source" "$new" && cp -rL "$headers/usr/include" "$new/hdr" || return 1
 	paste -sd' ' "$source/.package" "$headers/.package" >"$new/.from"
 	rm -rf "$source"

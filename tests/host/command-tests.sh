@@ -6,36 +6,8 @@
 
 set -u
 uiommufd=$1 program=$2 dir=$3
-failed=0
-
-say() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok - $2"
-	else
-		echo "not ok - $2"
-		failed=1
-	fi
-}
-
-# status WANTED SENTENCE COMMAND...
-status() {
-	local wanted=$1 sentence=$2 got
-	shift 2
-	"$@" >"$dir/out" 2>"$dir/err"
-	got=$?
-	[ "$got" -eq "$wanted" ] || { echo "# status $got, not $wanted"; sed 's/^/# /' "$dir/err"; }
-	[ "$got" -eq "$wanted" ]
-	say $? "$sentence"
-}
-
-# Until the condition holds; a minute and more is for what never comes.
-wait_for() {
-	for _ in $(seq 3000); do
-		eval "$1" && return 0
-		sleep 0.02
-	done
-	return 1
-}
+# shellcheck source=tests/host/shell.sh
+. "$(dirname "$0")/shell.sh"
 
 state() {
 	awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null
@@ -103,7 +75,7 @@ pid=$!
 wait_for "[ -s $dir/pid ]"
 inner=$(cat "$dir/pid")
 # (SIGTSTP stops nothing in an orphaned process group, which a test may be.)
-kill -STOP $inner
+kill -STOP "$inner"
 wait_for "[ \"\$(state $inner)\" = T ] && [ \"\$(state $pid)\" = T ]"
 say $? "it stops with the program"
 kill -CONT $pid

@@ -6,29 +6,10 @@
 
 set -u
 uiommufd=$1 dir=$3
-failed=0
+# shellcheck source=tests/host/shell.sh
+. "$(dirname "$0")/shell.sh"
 export XDG_RUNTIME_DIR=$dir/runtime
-mkdir -m 700 -p "$XDG_RUNTIME_DIR"
-
-say() {
-	if [ "$1" -eq 0 ]; then
-		echo "ok - $2"
-	else
-		echo "not ok - $2"
-		failed=1
-	fi
-}
-
-# status WANTED SENTENCE COMMAND...
-status() {
-	local wanted=$1 sentence=$2 got
-	shift 2
-	"$@" >"$dir/out" 2>"$dir/err"
-	got=$?
-	[ "$got" -eq "$wanted" ] || { echo "# status $got, not $wanted"; sed 's/^/# /' "$dir/err"; }
-	[ "$got" -eq "$wanted" ]
-	say $? "$sentence"
-}
+mkdir -m 700 "$XDG_RUNTIME_DIR"
 
 # refused SENTENCE PATTERN OPTION...: misuse, and the pattern is in what is said
 refused() {
@@ -38,14 +19,6 @@ refused() {
 	grep -q -- "$pattern" "$dir/err" || sed 's/^/# /' "$dir/err"
 	grep -q -- "$pattern" "$dir/err"
 	say $? "and is named: $pattern"
-}
-
-wait_for() {
-	for _ in $(seq 3000); do
-		eval "$1" && return 0
-		sleep 0.02
-	done
-	return 1
 }
 
 # machine_begin OPTION...: a machine whose program waits for machine_end

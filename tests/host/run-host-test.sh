@@ -24,7 +24,7 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 cp "$command" "$dir/uiommufd" && cp "$program" "$dir/program" || exit 1
-cp "$here/command-tests.sh" "$here/machine-tests.sh" "$dir/" || exit 1
+cp "$here"/{command-tests,machine-tests,shell}.sh "$dir/" || exit 1
 chmod 755 "$dir"/*
 
 as=()
