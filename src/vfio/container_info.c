@@ -11,6 +11,7 @@
 #include "vfio/container.h"
 
 #define INFO_MIN       16U
+#define INFO_CAPS      20U /* with cap_offset */
 #define INFO_FULL      24U
 #define RANGES_MAX     4096U
 #define DIRTY_MAX_SIZE (256UL << 20)
@@ -86,5 +87,5 @@ int container_get_info(struct vfio_container *container, u64 arg)
 		rc = copy_to_user(arg + INFO_FULL, caps, size);
 	}
 	free(caps);
-	return rc ? rc : copy_to_user(arg, &info, MIN(argsz, INFO_FULL));
+	return rc ? rc : copy_to_user(arg, &info, argsz < INFO_CAPS ? INFO_MIN : INFO_CAPS);
 }

@@ -14,7 +14,8 @@
 #include "mem/task.h"
 #include "vfio/vfio_priv.h"
 
-#define DEVICE_NAME_MAX 256
+#define DEVICE_NAME_MAX PAGE_SIZE
+#define TOKEN_WORD	"vf_token="
 
 /** struct vfio_group_file - the open file; holds the group */
 struct vfio_group_file {
@@ -227,11 +228,11 @@ static struct file *group_unset(struct vfio_group *group) __must_hold(&group->lo
 	return file;
 }
 
-/* @file is kept on success. */
+/* @file is kept on success; NULL: something that is none of ours. */
 static int group_set(struct vfio_group *group, struct file *file) __must_hold(&group->lock)
 {
-	struct vfio_container *container = vfio_container_from_file(file);
-	struct iommufd_ctx *ctx = ctx_from_file(file);
+	struct vfio_container *container = file ? vfio_container_from_file(file) : NULL;
+	struct iommufd_ctx *ctx = file ? ctx_from_file(file) : NULL;
 	int rc;
 
 	if (group->container || group->ctx)
@@ -265,16 +266,11 @@ static int group_set_container(struct vfio_group *group, u64 arg)
 	rc = task_current->ops->fd_get(task_current, fd, &tfd);
 	if (rc)
 		return rc;
-	if (!tfd.file) {
-		close(tfd.host_fd);
-		mutex_lock(&group->lock);
-		rc = group->container || group->ctx ? -EINVAL : -EBADFD;
-		mutex_unlock(&group->lock);
-		return rc;
-	}
 	mutex_lock(&group->lock);
 	rc = group_set(group, tfd.file);
 	mutex_unlock(&group->lock);
+	if (!tfd.file)
+		close(tfd.host_fd);
 	if (rc)
 		file_put(tfd.file);
 	return rc;
@@ -321,7 +317,7 @@ static int group_get_status(struct vfio_group *group, u64 arg)
 
 /** struct device_name - what GET_DEVICE_FD asks for: "0000:01:00.0 vf_token=UUID" */
 struct device_name {
-	char name[DEVICE_NAME_MAX];
+	char text[DEVICE_NAME_MAX];
 	bool has_token;
 	u8 token[VFIO_UUID_SIZE];
 };
@@ -342,49 +338,86 @@ static int hex_digit(char c)
 	return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
 }
 
-static bool uuid_parse(const char *text, u8 *uuid)
+/* Return: what is behind it; NULL: it is none. */
+static const char *uuid_parse(const char *text, u8 *uuid)
 {
 	for (u32 i = 0; i < VFIO_UUID_SIZE; i++) {
 		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
-			return false;
+			return NULL;
 		if (!isxdigit((unsigned char)text[0]) || !isxdigit((unsigned char)text[1]))
-			return false;
+			return NULL;
 		uuid[i] = (u8)(hex_digit(text[0]) << 4 | hex_digit(text[1]));
 		text += 2;
 	}
-	return !*text;
+	return text;
 }
 
-/* The words behind the address, of which one is known. */
-static int name_parse(struct device_name *name)
+/* The words behind the address, of which one is known, once; spaces may be any number. */
+static int name_options(struct device_name *name)
 {
-	char *word = strchr(name->name, ' ');
+	const char *at = name->text + PCI_ADDR_LEN - 1;
 
-	if (!word)
-		return 0;
-	*word++ = 0;
-	if (strncmp(word, "vf_token=", 9) || !uuid_parse(word + 9, name->token))
-		return -EINVAL;
-	name->has_token = true;
+	while (*at) {
+		if (*at == ' ') {
+			at++;
+			continue;
+		}
+		if (name->has_token || strncmp(at, TOKEN_WORD, strlen(TOKEN_WORD)))
+			return -EINVAL;
+		at = uuid_parse(at + strlen(TOKEN_WORD), name->token);
+		if (!at)
+			return -EINVAL;
+		name->has_token = true;
+	}
 	return 0;
 }
 
+static bool name_matches(const char *text, const struct pci_dev *pdev)
+{
+	char addr[PCI_ADDR_LEN + 1];
+	size_t len;
+
+	snprintf(addr, sizeof(addr), PCI_ADDR_FMT, PCI_ADDR_ARGS(pdev->addr));
+	len = strlen(addr);
+	return !strncmp(text, addr, len) && (!text[len] || text[len] == ' ');
+}
+
 /* The device of that name in the group, with one more open file. */
-static struct vfio_device *group_device_get(struct vfio_group *group, const char *name)
+static struct vfio_device *group_device_get(struct vfio_group *group, const char *text)
 {
 	struct vfio_device *vdev, *found = NULL;
-	char addr[PCI_ADDR_LEN + 1];
 
 	mutex_lock(&group->vfio->lock);
 	cds_list_for_each_entry (vdev, &group->devices, group_node) {
-		snprintf(addr, sizeof(addr), PCI_ADDR_FMT, PCI_ADDR_ARGS(vdev->pdev->addr));
-		if (strcmp(addr, name) || vdev->removing)
+		if (vdev->removing || !name_matches(text, vdev->pdev))
 			continue;
 		vdev->files++;
 		found = vdev;
 	}
 	mutex_unlock(&group->vfio->lock);
 	return found;
+}
+
+/* The one that is asked for, if who asks may have it. */
+static int group_device_find(struct vfio_group *group, u64 arg, struct vfio_device **ret_vdev)
+{
+	struct device_name name = {.has_token = false};
+	struct vfio_device *vdev;
+	int rc = name_read(name.text, arg);
+
+	if (rc)
+		return rc;
+	vdev = group_device_get(group, name.text);
+	if (!vdev)
+		return -ENODEV;
+	rc = name_options(&name);
+	if (!rc)
+		rc = vfio_token_check(vdev, name.has_token ? name.token : NULL);
+	if (rc)
+		vfio_device_put(vdev);
+	else
+		*ret_vdev = vdev;
+	return rc;
 }
 
 /* The first to open it opens it; the group's iommufd, or container, has its DMA. */
@@ -442,11 +475,18 @@ static int group_device_open(struct vfio_group *group, struct vfio_file *df)
  * has one of these, gets another of the same file; what differs from a file of its own is nothing a
  * program can tell.  Return: 0: done; -ENOENT it is to have a file of its own.
  */
-static int group_device_again(struct vfio_device *vdev, int fd)
+static int group_device_again(struct vfio_group *group, struct vfio_device *vdev, int fd)
 {
 	struct file *file = NULL;
+	bool attached;
 	int rc;
 
+	mutex_lock(&group->lock);
+	attached = group->container || group->ctx;
+	mutex_unlock(&group->lock);
+	/* It may have been taken out of its iommufd with the device open. */
+	if (!attached)
+		return -EINVAL;
 	mutex_lock(&vdev->set->lock);
 	if (vdev->open_count && vdev->memory_file && file_get_live(vdev->memory_file))
 		file = vdev->memory_file;
@@ -456,33 +496,21 @@ static int group_device_again(struct vfio_device *vdev, int fd)
 	return rc;
 }
 
-/* *@ret_file NULL: @fd is in place. */
-static int group_device_file(struct vfio_group *group, struct file *group_file,
-			     const struct device_name *name, int fd, struct vfio_file **ret_file)
+/* A file of its own for @vdev, which it opens or shares. */
+static int group_device_new(struct vfio_group_file *gf, struct vfio_device *vdev,
+			    struct vfio_file **ret_file)
 {
-	struct vfio_device *vdev = group_device_get(group, name->name);
 	struct vfio_file *df;
-	int rc;
+	int rc = vfio_file_create(vdev, &gf->file, O_RDWR | O_CLOEXEC, &df);
 
-	if (!vdev)
-		return -ENODEV;
-	*ret_file = NULL;
-	rc = vfio_token_check(vdev, name->has_token ? name->token : NULL);
-	if (!rc && !group_device_again(vdev, fd)) {
-		vfio_device_put(vdev);
-		return 0;
-	}
-	if (!rc)
-		rc = vfio_file_create(vdev, group_file, O_RDWR | O_CLOEXEC, &df);
-	vfio_device_put(vdev);
 	if (rc)
 		return rc;
 	/* Memory of its registers is to lie behind the descriptor. */
 	rc = task_fd_object(&df->file);
 	if (!rc) {
-		mutex_lock(&group->lock);
-		rc = group_device_open(group, df);
-		mutex_unlock(&group->lock);
+		mutex_lock(&gf->group->lock);
+		rc = group_device_open(gf->group, df);
+		mutex_unlock(&gf->group->lock);
 	}
 	if (rc)
 		file_put(&df->file);
@@ -491,28 +519,36 @@ static int group_device_file(struct vfio_group *group, struct file *group_file,
 	return rc;
 }
 
+/* Descriptor @fd becomes one of @vdev. */
+static int group_device_install(struct vfio_group_file *gf, struct vfio_device *vdev, int fd)
+{
+	struct vfio_file *df;
+	int rc = group_device_again(gf->group, vdev, fd);
+
+	if (!rc || rc == -EINVAL)
+		return rc;
+	rc = group_device_new(gf, vdev, &df);
+	if (!rc)
+		task_current->ops->fd_install(task_current, fd, &df->file);
+	return rc;
+}
+
 static int group_get_device_fd(struct vfio_group_file *gf, u64 arg)
 {
-	struct device_name name = {0};
-	struct vfio_file *df;
+	struct vfio_device *vdev;
 	int fd, rc;
 
-	rc = name_read(name.name, arg);
-	if (!rc)
-		rc = name_parse(&name);
+	rc = group_device_find(gf->group, arg, &vdev);
 	if (rc)
 		return rc;
 	rc = task_current->ops->fd_reserve(task_current, O_RDWR | O_CLOEXEC, &fd);
-	if (rc)
-		return rc;
-	rc = group_device_file(gf->group, &gf->file, &name, fd, &df);
-	if (rc) {
-		task_current->ops->fd_unreserve(task_current, fd);
-		return rc;
+	if (!rc) {
+		rc = group_device_install(gf, vdev, fd);
+		if (rc)
+			task_current->ops->fd_unreserve(task_current, fd);
 	}
-	if (df)
-		task_current->ops->fd_install(task_current, fd, &df->file);
-	return fd;
+	vfio_device_put(vdev);
+	return rc ? rc : fd;
 }
 
 /* ---- the file ---- */

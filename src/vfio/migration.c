@@ -449,7 +449,10 @@ int vfio_mig_state_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t 
 	if (rc)
 		return rc;
 	rc = mig_set_state(vdev, state.device_state, &file);
-	return rc ? rc : mig_hand_out(&state, file, arg);
+	if (!rc)
+		return mig_hand_out(&state, file, arg);
+	state.data_fd = -1;
+	return copy_to_user(arg, &state, sizeof(state)) ?: rc;
 }
 
 /* As much as is now: what the model would give must be asked of it while it stands still. */

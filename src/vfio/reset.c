@@ -297,7 +297,10 @@ static int hot_set_reset(struct hot_set *set, const struct hot_proof *proof)
 		struct vfio_device *vdev = set->devices[i];
 
 		mutex_lock(&vdev->set->lock);
-		if (vdev->open_count)
+		/* Somebody else may have bound it since it was looked at. */
+		if (vdev->open_count && proof->ctx && vdev->ctx != proof->ctx)
+			rc = -EINVAL;
+		else if (vdev->open_count)
 			rc = device_reset(vdev, pci_bus_reset);
 		mutex_unlock(&vdev->set->lock);
 	}

@@ -2,6 +2,7 @@
 /* A native container: type1's own rules. */
 #include "rig.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -120,8 +121,14 @@ static void info_has_its_three_capabilities(void **state)
 	u32 needed;
 
 	assert_int_equal(rig_ioctl(container, VFIO_IOMMU_GET_INFO, &cmd), -EINVAL);
+	/* What is behind the struct as it is asked for stays as it was. */
+	cmd.info.argsz = 19;
+	cmd.info.cap_offset = cmd.info.pad = 4711;
+	assert_int_equal(rig_ioctl(container, VFIO_IOMMU_GET_INFO, &cmd), 0);
+	assert_int_equal(cmd.info.cap_offset, 4711);
 	cmd.info.argsz = 24;
 	assert_int_equal(rig_ioctl(container, VFIO_IOMMU_GET_INFO, &cmd), 0);
+	assert_int_equal(cmd.info.pad, 4711);
 	needed = cmd.info.argsz;
 	assert_true(needed > 24 && needed < sizeof(cmd));
 	assert_int_equal(cmd.info.cap_offset, 0);
@@ -255,6 +262,36 @@ static void version_two_takes_whole_mappings_only(void **state)
 	assert_int_equal(unmap(0x0, 0x30000, 0), 0);
 }
 
+static _Atomic bool stop;
+
+static void *maps_across(void *arg)
+{
+	while (!stop) {
+		assert_int_equal(map(0x11000, memory, 2 * PG, RW), 0);
+		assert_int_equal(unmap(0x11000, 2 * PG, 0), 2 * PG);
+	}
+	return NULL;
+}
+
+/* What is mapped meanwhile is seen whole, or not at all. */
+static void an_unmap_takes_nothing_beyond_its_range(void **state)
+{
+	u32 cut = 0, none = 0;
+	pthread_t thread;
+
+	stop = false;
+	assert_int_equal(pthread_create(&thread, NULL, maps_across, NULL), 0);
+	for (int i = 0; i < 3000 || !cut || !none; i++) {
+		long rc = unmap(0x10000, 2 * PG, 0);
+
+		assert_true(!rc || rc == -EINVAL);
+		cut += rc == -EINVAL;
+		none += !rc;
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+}
+
 static void version_one_goes_by_the_first_byte(void **state)
 {
 	assert_int_equal(map(0x10000, memory, 4 * PG, RW), 0);
@@ -331,6 +368,7 @@ int main(void)
 		T(registers_of_a_device_can_be_mapped),
 		T(unmap_refuses_in_the_order_it_is_specified),
 		T(version_two_takes_whole_mappings_only),
+		T(an_unmap_takes_nothing_beyond_its_range),
 		T1(version_one_goes_by_the_first_byte),
 		T(dirty_pages_are_those_mapped),
 		T1(version_one_has_no_dirty_pages),

@@ -175,7 +175,9 @@ static long set_state(int fd, u32 to, int *ret_data)
 	struct vfio_device_feature_mig_state st = { .device_state = to, .data_fd = 99 };
 	long rc = feature(fd, 2 | SET, &st, sizeof(st));
 
-	if (!rc && ret_data)
+	if (rc)
+		assert_int_equal(st.data_fd, -1);
+	else if (ret_data)
 		*ret_data = st.data_fd;
 	return rc;
 }

@@ -96,6 +96,19 @@ static void the_status_says_what_is_set(void **state)
 	close(foreign);
 }
 
+/* As long as a page is one, and no longer. */
+static void a_name_may_be_long(void **state)
+{
+	int group = group_open(0);
+	char name[PG + 1];
+
+	memset(name, 'x', sizeof(name));
+	assert_int_equal(device_fd(group, name), -EINVAL);
+	name[PG - 1] = 0;
+	assert_int_equal(device_fd(group, name), -ENODEV);
+	rig_close(group);
+}
+
 static void a_device_is_named_by_its_address(void **state)
 {
 	int group = group_open(0), container = container_open(), fd, second;
@@ -110,7 +123,11 @@ static void a_device_is_named_by_its_address(void **state)
 					  "vf_token=00112233-4455-6677-8899-aabbccddeeff"),
 			 -EINVAL);
 	assert_int_equal(device_fd(group, "01:00.0"), -ENODEV);
-	fd = device_fd(group, "0000:01:00.0");
+	assert_int_equal(device_fd(group, "0000:01:00.0x"), -ENODEV);
+	assert_int_equal(device_fd(group, "0000:02:00.0 rubbish"), -ENODEV);
+	assert_int_equal(device_fd(group, "0000:01:00.0 vf_token=0011"), -EINVAL);
+	/* Spaces say nothing. */
+	fd = device_fd(group, "0000:01:00.0  ");
 	assert_true(fd >= 0);
 	assert_int_equal(rig_read(fd, TOY_ID, 4), TOY_MAGIC);
 	/* Once more: the same open state. */
@@ -153,6 +170,8 @@ static void an_iommufd_stands_for_a_container(void **state)
 	assert_int_equal(rig_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
 	rig_write(fd, TOY_DMA_GO, 1, 4);
 	assert_int_equal(rig_read(fd, TOY_DMA_RC, 8), 0);
+	/* But nobody opens it once more. */
+	assert_int_equal(device_fd(group, "0000:01:00.0"), -EINVAL);
 	rig_close(fd);
 	rig_close(group);
 	munmap(va, PG);
@@ -214,6 +233,7 @@ int main(void)
 		T(a_group_is_opened_once_and_not_beside_a_cdev),
 		T(the_status_says_what_is_set),
 		T(a_device_is_named_by_its_address),
+		T(a_name_may_be_long),
 		T(an_iommufd_stands_for_a_container),
 		cmocka_unit_test_setup_teardown(a_compat_container_is_an_iommufd, begin_compat,
 						rig_end),
