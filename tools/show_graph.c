@@ -78,6 +78,7 @@ void show_line(struct json_object *obj, char *buf, size_t size)
 		{"automatic", " automatic", true},
 		{"nest-parent", " nest-parent", true},
 		{"dirty-tracking", " dirty-tracking", true},
+		{"tracks", ", on", true},
 		{"internal", " internal", true},
 		{"virt-id", " virt-id %s", false},
 		{"depth", " depth %s", false},

@@ -12,21 +12,24 @@
 #define DMA_BYTES_MAX	4096
 #define PAGE_TIMEOUT_MS 60000
 
-struct machine_slot *control_slot_get(struct control_call *call)
+/* The device, or VF, named by "device"; false after control_fail(). */
+static bool function_get(struct control_call *call, struct machine_function *ret)
 {
 	const char *name = control_arg_string(call, "device");
-	struct machine_slot *slot = NULL;
 
-	if (call->target->machine)
-		slot = machine_slot_get(call->target->machine, name);
-	if (!slot)
-		control_fail(call, "DeviceNotFound", "%.100s: no such device", name);
-	return slot;
+	if (call->target->machine && machine_function_get(call->target->machine, name, ret))
+		return true;
+	control_fail(call, "DeviceNotFound", "%.100s: no such device", name);
+	return false;
 }
 
-static void slot_put(struct control_call *call, struct machine_slot *slot)
+/* @rc: -errno of what was tried with it, or 0. */
+static int function_done(struct control_call *call, const struct machine_function *function, int rc)
 {
-	machine_slot_put(call->target->machine, slot);
+	if (rc)
+		control_fail_errno(call, rc, control_arg_string(call, "device"));
+	machine_function_put(call->target->machine, function);
+	return rc ? -1 : 0;
 }
 
 /* ---- coming and going ---- */
@@ -76,47 +79,39 @@ static int device_remove(struct control_call *call)
 
 static int device_reset(struct control_call *call)
 {
-	struct machine_slot *slot = control_slot_get(call);
-	int rc;
+	struct machine_function function;
 
-	if (!slot)
+	if (!function_get(call, &function))
 		return -1;
-	rc = pci_dev_reset(slot->pdev);
-	if (rc)
-		control_fail_errno(call, rc, slot->device.id);
-	slot_put(call, slot);
-	return rc ? -1 : 0;
+	return function_done(call, &function, pci_dev_reset(function.pdev));
 }
 
 static int sriov(struct control_call *call)
 {
 	u64 vfs = control_arg_number(call, "vfs", 0);
-	struct machine_slot *slot = control_slot_get(call);
+	struct machine_function function;
 	int rc;
 
-	if (!slot)
+	if (!function_get(call, &function))
 		return -1;
-	rc = vfs > UINT16_MAX ? -EINVAL : pci_sriov_set(slot->pdev, (unsigned int)vfs);
-	if (rc)
-		control_fail_errno(call, rc, slot->device.id);
-	slot_put(call, slot);
-	return rc ? -1 : 0;
+	rc = vfs > UINT16_MAX ? -EINVAL : pci_sriov_set(function.pdev, (unsigned int)vfs);
+	return function_done(call, &function, rc);
 }
 
 static int inject(struct control_call *call)
 {
 	const char *what = control_arg_string(call, "what");
 	const char *argument = control_arg_string(call, "argument") ?: "";
-	struct machine_slot *slot = control_slot_get(call);
+	struct machine_function function;
 	int rc = -EOPNOTSUPP;
 
-	if (!slot)
+	if (!function_get(call, &function))
 		return -1;
-	if (slot->pdev->ops->inject)
-		rc = slot->pdev->ops->inject(slot->pdev, what, argument);
+	if (function.pdev->ops->inject)
+		rc = function.pdev->ops->inject(function.pdev, what, argument);
 	if (rc)
 		control_fail_errno(call, rc, what);
-	slot_put(call, slot);
+	machine_function_put(call->target->machine, &function);
 	return rc ? -1 : 0;
 }
 
@@ -152,7 +147,7 @@ static int page_request(struct control_call *call)
 {
 	u64 timeout = control_arg_number(call, "timeout", 1000);
 	u64 iova = control_arg_number(call, "iova", 0);
-	struct machine_slot *slot;
+	struct machine_function function;
 	unsigned int access = 0;
 	ioasid_t pasid = IOMMU_NO_PASID;
 	int rc;
@@ -161,14 +156,11 @@ static int page_request(struct control_call *call)
 		return -1;
 	if (timeout > PAGE_TIMEOUT_MS)
 		return control_fail(call, "BadArgument", "timeout: %d ms at most", PAGE_TIMEOUT_MS);
-	slot = control_slot_get(call);
-	if (!slot)
+	if (!function_get(call, &function))
 		return -1;
-	rc = iommufd_dma_page_request(&slot->pdev->dev, pasid, iova, access, (unsigned int)timeout);
-	if (rc)
-		control_fail_errno(call, rc, slot->device.id);
-	slot_put(call, slot);
-	return rc ? -1 : 0;
+	rc = iommufd_dma_page_request(&function.pdev->dev, pasid, iova, access,
+				      (unsigned int)timeout);
+	return function_done(call, &function, rc);
 }
 
 static const char *fault_text(enum iommu_xlat_fault reason)
@@ -197,7 +189,7 @@ static int dma_read(struct control_call *call)
 {
 	u64 length = control_arg_number(call, "length", 0);
 	struct iommufd_dma_fault fault = {0};
-	struct machine_slot *slot;
+	struct machine_function function;
 	char buf[DMA_BYTES_MAX];
 	ioasid_t pasid = IOMMU_NO_PASID;
 	int rc;
@@ -207,12 +199,11 @@ static int dma_read(struct control_call *call)
 	if (!length || length > sizeof(buf))
 		return control_fail(call, "BadArgument", "length: a number from 1 to %d is wanted",
 				    DMA_BYTES_MAX);
-	slot = control_slot_get(call);
-	if (!slot)
+	if (!function_get(call, &function))
 		return -1;
 	fault.iova = control_arg_number(call, "iova", 0);
-	rc = iommufd_dma_read(&slot->pdev->dev, pasid, fault.iova, buf, length, &fault);
-	slot_put(call, slot);
+	rc = iommufd_dma_read(&function.pdev->dev, pasid, fault.iova, buf, length, &fault);
+	machine_function_put(call->target->machine, &function);
 	if (rc)
 		return dma_fail(call, &fault);
 	call->ret = json_object_new_object();
@@ -223,7 +214,7 @@ static int dma_read(struct control_call *call)
 static int dma_write(struct control_call *call)
 {
 	struct iommufd_dma_fault fault = {0};
-	struct machine_slot *slot;
+	struct machine_function function;
 	char buf[DMA_BYTES_MAX];
 	ioasid_t pasid = IOMMU_NO_PASID;
 	ssize_t len;
@@ -232,12 +223,11 @@ static int dma_write(struct control_call *call)
 	if (pasid_word(call, &pasid))
 		return -1;
 	len = control_arg_bytes(call, "data", buf, sizeof(buf));
-	slot = len < 0 ? NULL : control_slot_get(call);
-	if (!slot)
+	if (len < 0 || !function_get(call, &function))
 		return -1;
 	fault.iova = control_arg_number(call, "iova", 0);
-	rc = iommufd_dma_write(&slot->pdev->dev, pasid, fault.iova, buf, (size_t)len, &fault);
-	slot_put(call, slot);
+	rc = iommufd_dma_write(&function.pdev->dev, pasid, fault.iova, buf, (size_t)len, &fault);
+	machine_function_put(call->target->machine, &function);
 	return rc ? dma_fail(call, &fault) : 0;
 }
 

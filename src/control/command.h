@@ -72,7 +72,4 @@ ssize_t control_arg_bytes(struct control_call *call, const char *name, void *buf
 /** control_hex() - the reverse */
 struct json_object *control_hex(const void *data, size_t len);
 
-/** control_slot_get() - the device named by "device"; NULL after control_fail() */
-struct machine_slot *control_slot_get(struct control_call *call);
-
 #endif

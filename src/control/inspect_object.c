@@ -76,6 +76,8 @@ static void add_hwpt_paging(struct iommufd_object *obj, struct json_object *row)
 	json_add_bool(row, "automatic", hwpt->auto_domain);
 	json_add_bool(row, "nest-parent", hwpt->nest_parent);
 	json_add_bool(row, "dirty-tracking", domain->dirty_ops);
+	json_add_bool(row, "tracks",
+		      atomic_load_explicit(&hwpt->tracking, memory_order_relaxed));
 	json_add_bool(row, "coherent", hwpt->enforce_cache_coherency);
 	json_add_hex(row, "page-sizes", domain->pgsize_bitmap);
 	json_add_hex(row, "aperture-first", domain->geometry.aperture_start);

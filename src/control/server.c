@@ -21,7 +21,8 @@
 #include "base/alloc.h"
 #include "control/json.h"
 
-#define SEND_SECONDS 10 /* a client that does not read its replies is cut off */
+#define SEND_SECONDS	10 /* a client that does not read its replies is cut off */
+#define ACCEPT_AGAIN_MS 100
 
 struct control_session {
 	struct control *control;
@@ -239,13 +240,14 @@ static int thread_start(pthread_t *thread, void *(*fn)(void *), void *arg)
 	return -rc;
 }
 
-static void control_accept(struct control *control)
+/* false: there are no descriptors; who connects has to wait. */
+static bool control_accept(struct control *control)
 {
 	int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
 	struct control_session *session = NULL;
 
 	if (fd < 0)
-		return;
+		return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (control->sessions[i].used && atomic_load(&control->sessions[i].over))
 			session_end(&control->sessions[i]);
@@ -254,7 +256,7 @@ static void control_accept(struct control *control)
 	}
 	if (!session || !peer_is_us(fd)) {
 		close(fd);
-		return;
+		return true;
 	}
 	session->control = control;
 	session->fd = fd;
@@ -262,6 +264,7 @@ static void control_accept(struct control *control)
 	session->used = !thread_start(&session->thread, session_thread, session);
 	if (!session->used)
 		close(fd);
+	return true;
 }
 
 static void *control_thread(void *arg)
@@ -277,7 +280,9 @@ static void *control_thread(void *arg)
 			continue;
 		if (pfds[1].revents)
 			return NULL;
-		control_accept(control);
+		/* It would be tried again at once, and again. */
+		if (!control_accept(control))
+			poll(&pfds[1], 1, ACCEPT_AGAIN_MS);
 	}
 }
 

@@ -38,6 +38,7 @@ struct iommufd_hw_pagetable {
  * @auto_domain: set before publication
  * @enforce_cache_coherency, @nest_parent: immutable
  * @present_sw_msi: doorbell pages mapped in it, a bit each; under ctx->sw_msi_lock
+ * @tracking: what SET_DIRTY_TRACKING last said, for who looks
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hw_pagetable common;
@@ -47,6 +48,7 @@ struct iommufd_hwpt_paging {
 	bool auto_domain;
 	bool enforce_cache_coherency;
 	bool nest_parent;
+	_Atomic bool tracking;
 	u64 present_sw_msi;
 };
 

@@ -118,6 +118,7 @@ out_put_idev:
 int iommufd_hwpt_set_dirty_tracking_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
+	bool on = cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
@@ -127,10 +128,11 @@ int iommufd_hwpt_set_dirty_tracking_ioctl(struct iommufd_ucmd *ucmd)
 	if (rc)
 		return rc;
 	if (hwpt->common.domain->dirty_ops)
-		rc = iopt_set_dirty_tracking(&hwpt->ioas->iopt, hwpt->common.domain,
-					     cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE);
+		rc = iopt_set_dirty_tracking(&hwpt->ioas->iopt, hwpt->common.domain, on);
 	else
 		rc = -EOPNOTSUPP;
+	if (!rc)
+		atomic_store_explicit(&hwpt->tracking, on, memory_order_relaxed);
 	hwpt_put(ucmd->ctx, &hwpt->common);
 	return rc;
 }

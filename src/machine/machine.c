@@ -272,6 +272,33 @@ void machine_slot_put(struct machine *machine, struct machine_slot *slot)
 	mutex_unlock(&machine->lock);
 }
 
+bool machine_function_get(struct machine *machine, const char *name,
+			  struct machine_function *ret_function)
+{
+	struct machine_slot *slot = machine_slot_get(machine, name);
+	struct pci_dev *pdev = slot ? slot->pdev : NULL;
+	struct pci_addr addr;
+
+	if (!slot && pci_addr_parse(name, &addr)) {
+		pdev = topology_get(machine->topology, addr);
+		/* A device has a slot, unless it is on its way in or out. */
+		if (pdev && !pdev->physfn) {
+			topology_put(pdev);
+			pdev = NULL;
+		}
+	}
+	*ret_function = (struct machine_function){.pdev = pdev, .slot = slot};
+	return pdev;
+}
+
+void machine_function_put(struct machine *machine, const struct machine_function *function)
+{
+	if (function->slot)
+		machine_slot_put(machine, function->slot);
+	else
+		topology_put(function->pdev);
+}
+
 /*
  * The parser wants a whole description to see what is taken; it gets one that borrows
  * what the machine has.  Nothing of it can go meanwhile: changes is held.

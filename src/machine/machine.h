@@ -73,4 +73,16 @@ struct machine_slot *machine_slot_get(struct machine *machine, const char *name)
 struct machine_slot *machine_slot_next(struct machine *machine, size_t *index);
 void machine_slot_put(struct machine *machine, struct machine_slot *slot);
 
+/** struct machine_function - a function of a running machine; @slot: NULL: a VF of a device */
+struct machine_function {
+	struct pci_dev *pdev;
+	struct machine_slot *slot;
+};
+
+/** machine_function_get() - a device by id or address, or a VF by address; false: there is none */
+bool machine_function_get(struct machine *machine, const char *name,
+			  struct machine_function *ret_function);
+/** machine_function_put() - it may go now */
+void machine_function_put(struct machine *machine, const struct machine_function *function);
+
 #endif

@@ -262,9 +262,6 @@ void irq_settle(struct pci_priv *priv);
 
 struct pci_dev *topology_find(struct pci_topology *topology, struct pci_addr addr)
 	__must_hold(&topology->lock);
-/** topology_get() - a shown function, counted: topology_put() it; NULL */
-struct pci_dev *topology_get(struct pci_topology *topology, struct pci_addr addr);
-void topology_put(struct pci_dev *pdev);
 /** address_assign() - where @size bytes behind a BAR are free; 0: nowhere */
 u64 address_assign(struct pci_topology *topology, u64 size, const struct pci_bar_desc *bar)
 	__must_hold(&topology->lock);

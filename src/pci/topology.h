@@ -36,6 +36,9 @@ int pci_bridge_add(struct pci_topology *topology, const struct pci_bridge_desc *
  * remove it
  */
 struct pci_dev *pci_find(struct pci_topology *topology, struct pci_addr addr);
+/** topology_get() - the same, counted: who removes it waits for topology_put() */
+struct pci_dev *topology_get(struct pci_topology *topology, struct pci_addr addr);
+void topology_put(struct pci_dev *pdev);
 
 /**
  * pci_for_each() - each function in order of address, until @fn says other than 0; it may not

@@ -140,7 +140,7 @@ static long set_iommu(struct caller *c)
 
 static long get_device(struct caller *c)
 {
-	static const char *const names[] = {"0000:01:00.0", "0000:01:00.1", "0000:01:00.2",
+	static const char *const names[] = {"0000:01:00.0", "0000:01:10.0", "0000:01:10.1",
 					    "0000:02:00.0", "0000:02:01.0", "0000:00:05.0",
 					    "0000:09:00.0"};
 	long fd = call(c, fd_any(c, FD_GROUP), VFIO_GROUP_GET_DEVICE_FD,
@@ -313,7 +313,7 @@ static long use_group(struct caller *c)
 	} rows[] = {{0, "0000:01:00.0"},
 		    {1, "0000:02:00.0"},
 		    {1, "0000:02:01.0"},
-		    {2, "0000:01:00.1"},
+		    {2, "0000:01:10.0"},
 		    {4096, "0000:00:05.0"}};
 	u32 row = below(c, ARRAY_SIZE(rows));
 	int container = fd_any(c, FD_CONTAINER), group, fd;

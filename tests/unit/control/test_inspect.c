@@ -43,9 +43,11 @@ static void objects_and_their_relations_are_shown(void **state)
 	struct json_object *reply, *objects, *row;
 	u32 ioas = rig_ioas(), pt = 0, dirty;
 	struct mock_ids ids = rig_mock(ioas);
+	struct iommu_hwpt_set_dirty_tracking on = {.size = sizeof(on),
+						   .flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE};
 
 	assert_int_equal(rig_hwpt(ids.idev, ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &dirty), 0);
-	pt = dirty;
+	pt = on.hwpt_id = dirty;
 	assert_int_equal(rig_replace(ids.stdev, &pt), 0);
 	assert_int_equal(rig_map(ioas, rig_memory(0x4000), 0x4000, 0x1000000), 0);
 	reply = talk("{\"execute\":\"query-objects\",\"arguments\":{\"context\":1}}");
@@ -58,11 +60,16 @@ static void objects_and_their_relations_are_shown(void **state)
 	expect_text(row, "type", "hwpt");
 	expect_number(row, "ioas", ioas);
 	expect_text(row, "dirty-tracking", "true");
+	expect_text(row, "tracks", "false");
 	expect_text(row, "automatic", "false");
 	row = row_with(objects, "id", ids.idev);
 	expect_text(row, "type", "device");
 	expect_number(row, "attached/0/hwpt", dirty);
 	assert_null(talk_at(row, "attached/1"));
+	json_object_put(reply);
+	assert_int_equal(rig_ioctl(IOMMU_HWPT_SET_DIRTY_TRACKING, &on), 0);
+	reply = talk("{\"execute\":\"query-objects\",\"arguments\":{\"context\":1}}");
+	expect_text(row_with(talk_at(reply, "return/0/objects"), "id", dirty), "tracks", "true");
 	json_object_put(reply);
 }
 

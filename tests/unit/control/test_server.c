@@ -167,6 +167,38 @@ static void stopping_cuts_clients_off(void **state)
 	assert_int_equal(control_start(&target, path, &control), 0);
 }
 
+/* Until the server takes no more, as it waits for its answers to be read. */
+static void ask_and_never_read(struct control_client *client)
+{
+	static const char line[] = "{\"execute\":\"query-commands\"}\n";
+	int refused = 0;
+
+	while (refused < 50) {
+		ssize_t n = send(client->fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		assert_true(n > 0 || (n < 0 && errno == EAGAIN));
+		refused = n > 0 ? 0 : refused + 1;
+		if (refused)
+			usleep(1000);
+	}
+}
+
+static void who_reads_no_answer_holds_up_nobody(void **state)
+{
+	struct control_target target = talk_target();
+	struct control_client rude, client;
+
+	assert_int_equal(control_connect(&rude, path), 0);
+	ask_and_never_read(&rude);
+	assert_int_equal(control_connect(&client, path), 0);
+	ask_version(&client);
+	/* Nor does the end wait for it to read. */
+	control_stop(control);
+	control_disconnect(&client);
+	control_disconnect(&rude);
+	assert_int_equal(control_start(&target, path, &control), 0);
+}
+
 static void a_socket_in_use_is_left_alone(void **state)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -228,6 +260,7 @@ int main(void)
 		served(many_clients_are_served_at_once),
 		served(one_client_too_many_is_turned_away_until_one_goes),
 		served(stopping_cuts_clients_off),
+		served(who_reads_no_answer_holds_up_nobody),
 		served(a_socket_in_use_is_left_alone),
 		served(the_default_directory_is_ours_alone),
 	};

@@ -192,6 +192,44 @@ static void dma_goes_through_the_device(void **state)
 	machine_slot_put(machine, slot);
 }
 
+/* A VF has no id; by its address it is as any other function. */
+static void vfs_are_told_by_their_address(void **state)
+{
+	static const char *const lines[] = {
+		"{\"execute\":\"device-reset\",\"arguments\":{\"device\":\"01:10.0\"}}",
+		"{\"execute\":\"inject\",\"arguments\":{\"device\":\"0000:01:10.0\","
+		"\"what\":\"internal\"}}",
+	};
+	struct json_object *reply;
+
+	assert_int_equal(start("nvme,id=pf,addr=01:00.0,size=1M,vfs=2"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		reply = ask(lines[i]);
+		expect_text(reply, "error/class", "DeviceNotFound");
+		json_object_put(reply);
+	}
+	json_object_put(
+		ask("{\"execute\":\"sriov\",\"arguments\":{\"device\":\"pf\",\"vfs\":2}}"));
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		reply = ask(lines[i]);
+		assert_non_null(talk_at(reply, "return"));
+		json_object_put(reply);
+	}
+	reply = ask("{\"execute\":\"dma-read\",\"arguments\":{\"device\":\"01:10.1\","
+		    "\"iova\":0,\"length\":4}}");
+	expect_text(reply, "error/class", "DmaFault");
+	json_object_put(reply);
+	/* Neither made nor removed by itself. */
+	reply = ask("{\"execute\":\"device-remove\",\"arguments\":{\"device\":\"01:10.0\"}}");
+	expect_text(reply, "error/class", "DeviceNotFound");
+	json_object_put(reply);
+	json_object_put(
+		ask("{\"execute\":\"sriov\",\"arguments\":{\"device\":\"pf\",\"vfs\":0}}"));
+	reply = ask(lines[0]);
+	expect_text(reply, "error/class", "DeviceNotFound");
+	json_object_put(reply);
+}
+
 static void *looker(void *arg)
 {
 	for (int i = 0; i < 100; i++) {
@@ -287,6 +325,7 @@ int main(void)
 		rigged(devices_come_and_go),
 		rigged(a_program_may_remove_a_device),
 		rigged(dma_goes_through_the_device),
+		rigged(vfs_are_told_by_their_address),
 		rigged(devices_come_and_go_while_looked_at),
 		rigged(one_is_added_while_others_go),
 		cmocka_unit_test(a_start_that_fails_leaves_nothing),
