@@ -208,8 +208,7 @@ static void vfs_are_told_by_their_address(void **state)
 		expect_text(reply, "error/class", "DeviceNotFound");
 		json_object_put(reply);
 	}
-	json_object_put(
-		ask("{\"execute\":\"sriov\",\"arguments\":{\"device\":\"pf\",\"vfs\":2}}"));
+	json_object_put(ask("{\"execute\":\"sriov\",\"arguments\":{\"device\":\"pf\",\"vfs\":2}}"));
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		reply = ask(lines[i]);
 		assert_non_null(talk_at(reply, "return"));
@@ -223,8 +222,7 @@ static void vfs_are_told_by_their_address(void **state)
 	reply = ask("{\"execute\":\"device-remove\",\"arguments\":{\"device\":\"01:10.0\"}}");
 	expect_text(reply, "error/class", "DeviceNotFound");
 	json_object_put(reply);
-	json_object_put(
-		ask("{\"execute\":\"sriov\",\"arguments\":{\"device\":\"pf\",\"vfs\":0}}"));
+	json_object_put(ask("{\"execute\":\"sriov\",\"arguments\":{\"device\":\"pf\",\"vfs\":0}}"));
 	reply = ask(lines[0]);
 	expect_text(reply, "error/class", "DeviceNotFound");
 	json_object_put(reply);
