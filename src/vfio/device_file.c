@@ -131,27 +131,16 @@ static void device_release(struct file *file)
 	free(df);
 }
 
-static const struct file_ops cdev_file_ops = {
-	.name = "/dev/vfio/devices/vfio",
-	.ioctl = device_ioctl,
-	.mmap = device_mmap,
-	.unmap = device_unmap,
-	.release = device_release,
-	.pread = device_pread,
-	.pwrite = device_pwrite,
-	.access = device_access,
-};
+/* By cdev and by group it is the same file, but for its name. */
+#define DEVICE_FILE_OPS(shown)                                                                     \
+	{                                                                                          \
+		.name = (shown), .ioctl = device_ioctl, .mmap = device_mmap,                       \
+		.unmap = device_unmap, .release = device_release, .pread = device_pread,           \
+		.pwrite = device_pwrite, .access = device_access,                                  \
+	}
 
-static const struct file_ops group_device_file_ops = {
-	.name = "anon_inode:[vfio-device]",
-	.ioctl = device_ioctl,
-	.mmap = device_mmap,
-	.unmap = device_unmap,
-	.release = device_release,
-	.pread = device_pread,
-	.pwrite = device_pwrite,
-	.access = device_access,
-};
+static const struct file_ops cdev_file_ops = DEVICE_FILE_OPS("/dev/vfio/devices/vfio");
+static const struct file_ops group_device_file_ops = DEVICE_FILE_OPS("anon_inode:[vfio-device]");
 
 int vfio_file_create(struct vfio_device *vdev, struct file *group_file, int open_flags,
 		     struct vfio_file **ret_file)
