@@ -224,12 +224,42 @@ static long call_at(int fd, unsigned long number, void *cmd, size_t size, enum p
 	return rc;
 }
 
+/* Whether any word of the structure may be anything without harm to Linux or to us. */
+static bool may_be_spoilt(unsigned long number)
+{
+	switch (number) {
+	case IOMMU_TEST_CMD:
+	case IOMMU_DESTROY: /* must_stay() */
+	case IOMMU_HWPT_GET_DIRTY_BITMAP: /* only whole entries */
+	case IOMMU_HW_QUEUE_ALLOC: /* within a page, and its index is noted */
+	case IOMMU_IOAS_MAP_FILE: /* descriptors have other numbers here */
+	case IOMMU_GET_HW_INFO: /* User Mode Linux dies of clearing gigabytes */
+		return false;
+	case IOMMU_OPTION: /* large entries stay off */
+		return !world->small_pages;
+	}
+	return true;
+}
+
+/* One word, not the first, becomes what a caller would hardly choose. */
+static void spoil(void *cmd, size_t size)
+{
+	unsigned int at = 4 * (1 + pick(size / 4 - 1));
+	uint32_t word = PICK(0, 1, 2, 3, 4, 8, 16, 0x1000, 0x7fffffff, 1u << 31, UINT32_MAX,
+			     1u << pick(32), pick(256), random_u64() | 1u << 31);
+
+	memcpy((char *)cmd + at, &word, 4);
+	say(" spoilt %u:%x", at, word);
+}
+
 long call(int fd, unsigned long number, void *cmd, size_t size)
 {
 	uint32_t claim = pick_size(size);
 	bool zero_tail = chance(60);
 	enum place place = chance(96) ? PLACE_USUAL : PLACE_CUT + pick(4);
 
+	if (chance(4) && size > 4 && may_be_spoilt(number))
+		spoil(cmd, size);
 	return call_at(fd, number, cmd, size, place, claim, zero_tail);
 }
 
@@ -295,9 +325,9 @@ static unsigned int weight_of(const struct step *steps)
 bool step_make(void)
 {
 	static const struct step *const groups[] = {
-		memory_steps, process_steps, vfio_steps, device_steps, viommu_steps,
+		memory_steps, access_steps, process_steps, vfio_steps, device_steps, viommu_steps,
 	};
-	unsigned int n = world->devices ? 5 : 3, sum = 0, at;
+	unsigned int n = world->devices ? 6 : 4, sum = 0, at;
 
 	for (unsigned int i = 0; i < n; i++)
 		sum += weight_of(groups[i]);
@@ -337,6 +367,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "replay needs CAP_IPC_LOCK and CAP_SYS_RESOURCE\n");
 		return 77;
 	}
+	if (!others_exist()) {
+		fprintf(stderr, "replay cannot make a process of another user\n");
+		return 77;
+	}
 	first = strtoull(argv[1], NULL, 0);
 	last = argc > 2 ? strtoull(argv[2], NULL, 0) : first;
 	for (uint64_t seed = first; seed <= last; seed++) {
@@ -350,8 +384,7 @@ int main(int argc, char **argv)
 			_exit(0);
 		}
 		if (waitpid(pid, &status, 0) != pid || status) {
-			printf("seed %llu ended with status %x\n", (unsigned long long)seed,
-			       status);
+			printf("seed %llu ended with status %x\n", (unsigned long long)seed, status);
 			return 1;
 		}
 	}

@@ -35,8 +35,10 @@
 #define NO_ACCESS_AT 0x23000000ULL
 #define HOLEY_AT 0x24000000ULL /* 8 pages, the fifth comes later */
 #define FILE_AT 0x25000000ULL /* the first file */
+#define BIG_AT 0x30000000ULL /* a file of its own, nothing of it there yet */
 #define BUFFER_PAGES 32
 #define FILE_PAGES 16
+#define BIG_PAGES 1600 /* more than three large pages */
 
 enum kind { IOAS, HWPT, STDEV, IDEV, NESTED, FAULT, VIOMMU, VDEVICE, VEVENTQ, HW_QUEUE, DIRTY_HWPT,
 	    PASID_HWPT, KINDS };
@@ -49,6 +51,9 @@ enum kind { IOAS, HWPT, STDEV, IDEV, NESTED, FAULT, VIOMMU, VDEVICE, VEVENTQ, HW
 #define ACCESSES 6
 #define EVENT_FDS 6
 #define COOKIES 4
+#define ODD_FILES 11
+#define ODD_ALIASES 4 /* are the first file */
+#define ODD_SEALED 4 /* and the next are sealed against writing */
 
 struct area {
 	uint32_t ioas;
@@ -105,6 +110,8 @@ struct world {
 	struct access accesses[ACCESSES];
 	struct event_fd events[EVENT_FDS];
 	int files[FILES]; /* memfds, others, then dma-bufs */
+	int big_file;
+	int odd_files[ODD_FILES]; /* opened in another way, or no memory at all */
 	uint64_t mmap_offset, mmap_length; /* a vIOMMU's page */
 	void *mapped; /* where it is mapped */
 };
@@ -126,12 +133,16 @@ uint64_t pick_value(const uint64_t *values, unsigned int n);
 /* ---- the world (replay_world.c) ---- */
 
 bool privileged(void);
+bool others_exist(void);
+void privileges_set(bool ipc_lock, bool resource);
+void memlock_set(unsigned int pages);
 void world_build(uint64_t seed);
 void world_close(void);
 struct context *pick_context(void);
 void context_open(struct context *ctx, const char *path, int flags);
 void context_close(struct context *ctx);
 uint32_t pick_id(struct context *ctx, enum kind kind);
+bool lacks(const struct context *ctx, enum kind kind); /* mostly no use in asking for one */
 void note_id(struct context *ctx, enum kind kind, uint32_t id);
 void forget_id(struct context *ctx, uint32_t id);
 bool must_stay(const struct context *ctx, uint32_t id); /* Linux could not do without it */
@@ -178,6 +189,7 @@ struct step {
 };
 
 extern const struct step memory_steps[]; /* end with a NULL name */
+extern const struct step access_steps[];
 extern const struct step vfio_steps[];
 extern const struct step device_steps[];
 extern const struct step viommu_steps[];

@@ -22,8 +22,7 @@ bool mock_domain(void)
 {
 	struct context *ctx = pick_context();
 	struct iommu_test_cmd cmd = {
-		.op = IOMMU_TEST_OP_MOCK_DOMAIN,
-		.id = chance(80) ? pick_id(ctx, IOAS) : pick_pt(ctx),
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN, .id = chance(80) ? pick_id(ctx, IOAS) : pick_pt(ctx),
 	};
 
 	if (chance(60)) {
@@ -182,6 +181,8 @@ static bool check_iotlb(void)
 		.op = IOMMU_TEST_OP_MD_CHECK_IOTLB, .id = pick_id(ctx, NESTED),
 	};
 
+	if (lacks(ctx, NESTED))
+		return false;
 	cmd.check_iotlb.id = USUALLY(pick(4), 4, UINT32_MAX);
 	cmd.check_iotlb.iotlb = PICK(0, IOMMU_TEST_IOTLB_DEFAULT);
 	say(" %u entry %u is %x", cmd.id, cmd.check_iotlb.id, cmd.check_iotlb.iotlb);
@@ -220,7 +221,7 @@ static bool pasid_attach(void)
 	struct iommu_test_cmd cmd = { .op = IOMMU_TEST_OP_PASID_ATTACH, .id = pick_id(ctx, STDEV) };
 	uint32_t pasid = pick_pasid();
 
-	if (ctx->n_pasids == PASIDS || !pasid)
+	if (ctx->n_pasids == PASIDS || !pasid || lacks(ctx, PASID_HWPT))
 		return false;
 	if (chance(30))
 		cmd.op = IOMMU_TEST_OP_PASID_REPLACE;
@@ -261,6 +262,8 @@ static bool pasid_check(void)
 		.op = IOMMU_TEST_OP_PASID_CHECK_HWPT, .id = pick_id(ctx, STDEV),
 	};
 
+	if (lacks(ctx, PASID_HWPT))
+		return false;
 	cmd.pasid_check.pasid = pick_pasid();
 	cmd.pasid_check.hwpt_id = chance(70) ? pick_id(ctx, PASID_HWPT) : 0;
 	say(" %u pasid %x hwpt %u", cmd.id, cmd.pasid_check.pasid, cmd.pasid_check.hwpt_id);

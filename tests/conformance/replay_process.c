@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,12 +120,18 @@ const struct step vfio_steps[] = {
 static bool odd_number(void)
 {
 	struct context *ctx = pick_context();
-	unsigned long number =
-		0x3b00 | PICK(0, 0x63, 0x67, 0x7f, 0x80, 0x81, 0x89, 0x95, 0x9f, 0xa0, 0xa1, 0xff);
+	unsigned long number = 0x3b00 | PICK(0, 0x63, 0x67, 0x7f, 0x80, 0x81, 0x89, 0x95, 0x9f, 0xa0,
+					     0xa1, 0xff, pick(256));
+	unsigned int nr = number & 0xff;
+	bool known = (nr >= 0x64 && nr <= 0x66) || (nr >= 0x70 && nr <= 0x72) ||
+		     (nr >= 0x82 && nr <= 0x94);
 	uint32_t words[32] = { PICK(0, 4, 7, 128) };
 	uint64_t arg = data_arg(words, sizeof(words));
 
-	number |= USUALLY(0, 1u << 30, 4u << 16, 3u << 30 | 40u << 16, 0x100, 1ULL << 32);
+	if (known)
+		number |= PICK(1u << 30, 4u << 16, 3u << 30 | 40u << 16, 1u << 31);
+	else
+		number |= USUALLY(0, 1u << 30, 4u << 16, 3u << 30 | 40u << 16, 1u << 31, 1ULL << 32);
 	say(" %lx first %u at %llx", number, words[0], (ull)arg);
 	say(" = %d", ioctl(ctx->fd, number, arg) < 0 ? errno : 0);
 	say_data();
@@ -141,6 +148,107 @@ static bool file_operation(void)
 	say(" flags %x", fcntl(ctx->fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK | O_APPEND));
 	say(" poll %d", poll(&poll_fd, 1, 0));
 	say(" %x", poll_fd.revents);
+	say_line();
+	return true;
+}
+
+/* A file some command made. */
+enum made { MADE_ACCESS, MADE_FAULTS, MADE_EVENTS, MADE_DMABUF };
+
+static int pick_made_fd(enum made *ret_made)
+{
+	const struct event_fd *event;
+
+	switch (pick(3)) {
+	case 0:
+		*ret_made = MADE_ACCESS;
+		return world->accesses[pick(ACCESSES)].fd;
+	case 1:
+		event = &world->events[pick(EVENT_FDS)];
+		*ret_made = event->is_fault ? MADE_FAULTS : MADE_EVENTS;
+		return event->fd;
+	}
+	*ret_made = MADE_DMABUF;
+	return world->files[3 + pick(FILES - 3)];
+}
+
+static void made_poll(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = PICK(POLLIN, POLLOUT, POLLPRI, 7) };
+
+	say(" poll %d", poll(&poll_fd, 1, 0));
+	say(" %x", poll_fd.revents);
+}
+
+static void made_stat(int fd, enum made made)
+{
+	struct stat st = { 0 };
+
+	/* what a guest's events are read from is half of a pipe */
+	if (made != MADE_EVENTS)
+		say(" flags %x", fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+	say(" %x stat %d", fcntl(fd, F_GETFD), fstat(fd, &st));
+	say(" %x size %ld", st.st_mode, (long)st.st_size);
+}
+
+static long made_map(int fd)
+{
+	void *page = mmap(NULL, PAGE, PROT_READ, PICK(MAP_SHARED, MAP_PRIVATE), fd, 0);
+
+	if (page == MAP_FAILED)
+		return -1;
+	munmap(page, PAGE);
+	return 0;
+}
+
+/* What is not meant to be done with them, as far as we see it. */
+static bool made_file_operation(void)
+{
+	static const char *const names[] = {
+		"read", "write", "pread", "pwrite", "map", "ioctl", "seek", "poll", "stat",
+	};
+	enum made made;
+	int fd = pick_made_fd(&made);
+	unsigned int operation = pick(9);
+	long value = PICK(0, 1, 8, PAGE), position = PICK(0, PAGE);
+	bool events = made == MADE_FAULTS || made == MADE_EVENTS;
+	void *data = (void *)DATA_AT;
+
+	if (in_child || fd < 0)
+		return false;
+	if (events && operation < 2)
+		value = 0;
+	if (operation == 6 && made == MADE_ACCESS)
+		return false;
+	say(" %s %s %ld", fd_name(fd), names[operation], value);
+	switch (operation) {
+	case 0:
+		say_result(read(fd, data, value));
+		return true;
+	case 1:
+		say_result(write(fd, data, value));
+		return true;
+	case 2:
+		say_result(pread(fd, data, value, position));
+		return true;
+	case 3:
+		say_result(pwrite(fd, data, value, position));
+		return true;
+	case 4:
+		say_result(made_map(fd));
+		return true;
+	case 5:
+		say_result(ioctl(fd, PICK(IOMMU_IOAS_ALLOC, 0, 0x5401, VFIO_GET_API_VERSION), data));
+		return true;
+	case 6:
+		say_result(lseek(fd, events ? value : 0, PICK(SEEK_SET, SEEK_END)));
+		return true;
+	case 7:
+		made_poll(fd);
+		break;
+	default:
+		made_stat(fd, made);
+	}
 	say_line();
 	return true;
 }
@@ -175,8 +283,7 @@ static bool poke(void)
 static bool look(void)
 {
 	say(" %08x %08x %08x", hash((void *)SHARED_AT, BUFFER_PAGES * PAGE),
-	    hash((void *)PRIVATE_AT, BUFFER_PAGES * PAGE),
-	    hash((void *)FILE_AT, FILE_PAGES * PAGE));
+	    hash((void *)PRIVATE_AT, BUFFER_PAGES * PAGE), hash((void *)FILE_AT, FILE_PAGES * PAGE));
 	say_line();
 	return true;
 }
@@ -214,6 +321,28 @@ static bool counters(void)
 	}
 	if (status)
 		fclose(status);
+	say_line();
+	return true;
+}
+
+/* Who may pin how much, from now on. */
+static bool privileges(void)
+{
+	bool ipc_lock, resource;
+	unsigned int pages;
+
+	if (!world->unprivileged || in_child)
+		return false;
+	if (chance(50)) {
+		pages = PICK(0, 4, 12, 48, 48, 100);
+		memlock_set(pages);
+		say(" lock %u pages", pages);
+	} else {
+		ipc_lock = chance(30);
+		resource = chance(50);
+		privileges_set(ipc_lock, resource);
+		say(" lock %d resource %d", ipc_lock, resource);
+	}
 	say_line();
 	return true;
 }
@@ -262,14 +391,13 @@ static bool dmabuf(void)
 		cmd.dmabuf_revoke.dmabuf_fd = USUALLY(world->files[slot], 200, UINT32_MAX,
 						      world->files[0], world->files[2]);
 		cmd.dmabuf_revoke.revoked = PICK(0, 1, 1, 2);
-		say(" revoke %s %u", fd_name(cmd.dmabuf_revoke.dmabuf_fd),
-		    cmd.dmabuf_revoke.revoked);
+		say(" revoke %s %u", fd_name(cmd.dmabuf_revoke.dmabuf_fd), cmd.dmabuf_revoke.revoked);
 		CALL(ctx, IOMMU_TEST_CMD, cmd);
 		say_line();
 		return true;
 	}
-	cmd.dmabuf_get.length =
-		PICK(0, 1, PAGE, 3 * PAGE, 8 * PAGE, 8 * PAGE, 512 * PAGE, 513 * PAGE, UINT32_MAX);
+	cmd.dmabuf_get.length = PICK(0, 1, PAGE, 3 * PAGE, 8 * PAGE, 8 * PAGE, 512 * PAGE, 513 * PAGE,
+				     UINT32_MAX);
 	cmd.dmabuf_get.open_flags = O_CLOEXEC | O_RDWR;
 	say(" len %x", cmd.dmabuf_get.length);
 	expect_fd_at(FD_IS_RESULT);
@@ -296,16 +424,23 @@ static void steps_in_child(unsigned int n)
 /* Makes a few calls and is gone, its address space too. */
 static bool short_child(void)
 {
-	unsigned int n = 1 + pick(3);
+	unsigned int n = 1 + pick(3), user = chance(20) ? PICK(1000, 1000, 1001) : 0;
 	int status;
 	pid_t pid;
 
 	if (in_child)
 		return false;
 	say(" with %u", n);
+	if (user)
+		say(" user %u", user);
 	say_line();
 	pid = fork();
 	if (!pid) {
+		if (user) {
+			memlock_set(20);
+			if (setresuid(user, user, user))
+				_exit(5);
+		}
 		steps_in_child(n);
 		_exit(0);
 	}
@@ -364,10 +499,12 @@ static bool long_child(void)
 const struct step process_steps[] = {
 	{ "number", 6, odd_number },
 	{ "file", 2, file_operation },
+	{ "descriptor", 9, made_file_operation },
 	{ "poke", 10, poke },
 	{ "look", 6, look },
 	{ "hole", 5, hole },
 	{ "counters", 6, counters },
+	{ "privileges", 8, privileges },
 	{ "context", 5, second_context },
 	{ "dmabuf", 10, dmabuf },
 	{ "child", 8, short_child },

@@ -28,8 +28,8 @@ static bool viommu_alloc(void)
 	} else {
 		data_arg(NULL, 0);
 	}
-	say(" flags %x type %x dev %u hwpt %u len %u at %llx res %u", cmd.flags, cmd.type,
-	    cmd.dev_id, cmd.hwpt_id, cmd.data_len, (ull)cmd.data_uptr, cmd.__reserved);
+	say(" flags %x type %x dev %u hwpt %u len %u at %llx res %u", cmd.flags, cmd.type, cmd.dev_id,
+	    cmd.hwpt_id, cmd.data_len, (ull)cmd.data_uptr, cmd.__reserved);
 	if (CALL(ctx, IOMMU_VIOMMU_ALLOC, cmd) >= 0) {
 		note_id(ctx, VIOMMU, cmd.out_viommu_id);
 		if (cmd.data_len == 24) {
@@ -53,6 +53,8 @@ static bool vdevice_alloc(void)
 		.virt_id = USUALLY(PICK(0, 1, 2, 0x99), UMAX, 1ULL << 32),
 	};
 
+	if (lacks(ctx, VIOMMU))
+		return false;
 	say(" viommu %u dev %u virt %llx", cmd.viommu_id, cmd.dev_id, (ull)cmd.virt_id);
 	if (CALL(ctx, IOMMU_VDEVICE_ALLOC, cmd) >= 0)
 		note_id(ctx, VDEVICE, cmd.out_vdevice_id);
@@ -78,8 +80,8 @@ static bool veventq_alloc(void)
 
 		if (event->fd >= 0)
 			continue;
-		say(" flags %x viommu %u type %x depth %u res %u", cmd.flags, cmd.viommu_id,
-		    cmd.type, cmd.veventq_depth, cmd.__reserved);
+		say(" flags %x viommu %u type %x depth %u res %u", cmd.flags, cmd.viommu_id, cmd.type,
+		    cmd.veventq_depth, cmd.__reserved);
 		expect_fd_at(offsetof(struct iommu_veventq_alloc, out_veventq_fd));
 		if (CALL(ctx, IOMMU_VEVENTQ_ALLOC, cmd) >= 0) {
 			note_id(ctx, VEVENTQ, cmd.out_veventq_id);
@@ -96,6 +98,8 @@ static bool trigger_vevent(void)
 	struct context *ctx = pick_context();
 	struct iommu_test_cmd cmd = { .op = IOMMU_TEST_OP_TRIGGER_VEVENT };
 
+	if (lacks(ctx, VEVENTQ))
+		return false;
 	cmd.trigger_vevent.dev_id = pick_id(ctx, IDEV);
 	say(" dev %u", cmd.trigger_vevent.dev_id);
 	CALL(ctx, IOMMU_TEST_CMD, cmd);
@@ -117,6 +121,8 @@ static bool hw_queue_alloc(void)
 		.length = USUALLY(PICK(PAGE, 2048, 100), 0),
 	};
 
+	if (lacks(ctx, VIOMMU))
+		return false;
 	if (area && chance(85))
 		cmd.nesting_parent_iova = area->iova & -PAGE;
 	if (chance(20)) {
@@ -143,13 +149,14 @@ static bool hw_queue_alloc(void)
 static bool map_file_page(void)
 {
 	struct context *ctx = pick_context();
-	size_t length = world->mmap_length ? USUALLY(world->mmap_length, PAGE, 4 * PAGE, 0) :
-					     2 * PAGE;
+	size_t length = world->mmap_length ? USUALLY(world->mmap_length, PAGE, 4 * PAGE, 0) : 2 * PAGE;
 	uint64_t offset = USUALLY(world->mmap_offset, 0, PAGE, 2 * PAGE, 100 * PAGE);
 	int prot = USUALLY(PROT_READ | PROT_WRITE, PROT_READ, PROT_READ | PROT_EXEC, 0);
 	int flags = USUALLY(MAP_SHARED, MAP_PRIVATE);
 	void *page;
 
+	if (!world->mmap_offset && chance(85))
+		return false;
 	if (in_child)
 		return false;
 	if (world->mapped) {

@@ -7,10 +7,12 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "replay.h"
@@ -46,7 +48,40 @@ static void memory_build(void)
 	map_at(NO_ACCESS_AT, 4, PROT_NONE, anon, -1);
 	map_at(HOLEY_AT, 8, rw, anon, -1);
 	map_at(FILE_AT, FILE_PAGES, rw, MAP_SHARED, world->files[0]);
+	if (mmap((void *)BIG_AT, BIG_PAGES * PAGE, rw, MAP_SHARED | MAP_FIXED, world->big_file, 0) ==
+	    MAP_FAILED)
+		_exit(4);
 	munmap((void *)(HOLEY_AT + 4 * PAGE), PAGE);
+}
+
+static int sealed_memory(unsigned int seal)
+{
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+
+	if (ftruncate(fd, FILE_PAGES * PAGE) || fcntl(fd, F_ADD_SEALS, seal | F_SEAL_SHRINK | F_SEAL_GROW))
+		_exit(4);
+	return fd;
+}
+
+static void odd_files_build(void)
+{
+	int *odd = world->odd_files, ends[2];
+	char first[32];
+
+	snprintf(first, sizeof(first), "/proc/self/fd/%d", world->files[0]);
+	*odd++ = open(first, O_RDONLY);
+	*odd++ = open(first, O_WRONLY);
+	*odd++ = open(first, O_PATH);
+	*odd++ = dup(world->files[0]);
+	*odd++ = sealed_memory(F_SEAL_WRITE);
+	*odd++ = sealed_memory(F_SEAL_FUTURE_WRITE);
+	*odd++ = open("/", O_RDONLY | O_DIRECTORY);
+	*odd++ = open("/dev/zero", O_RDWR);
+	*odd++ = open("/proc/self/exe", O_RDONLY);
+	*odd++ = eventfd(0, 0);
+	if (pipe(ends))
+		_exit(4);
+	*odd++ = ends[0];
 }
 
 static void files_build(void)
@@ -56,8 +91,11 @@ static void files_build(void)
 	world->files[0] = memfd_create("a", 0);
 	world->files[1] = memfd_create("b", MFD_CLOEXEC);
 	world->files[2] = open("/dev/null", O_RDWR);
-	if (ftruncate(world->files[0], FILE_PAGES * PAGE) || ftruncate(world->files[1], 5000))
+	world->big_file = memfd_create("big", 0);
+	if (ftruncate(world->files[0], FILE_PAGES * PAGE) || ftruncate(world->files[1], 5000) ||
+	    ftruncate(world->big_file, BIG_PAGES * PAGE))
 		_exit(4);
+	odd_files_build();
 }
 
 /* The privileges that change how pinned memory is counted. */
@@ -68,22 +106,51 @@ bool privileged(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
-	return !syscall(SYS_capget, &header, data) &&
-	       (data[0].effective & PRIVILEGES) == PRIVILEGES;
+	return !syscall(SYS_capget, &header, data) && (data[0].effective & PRIVILEGES) == PRIVILEGES;
+}
+
+void privileges_set(bool ipc_lock, bool resource)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	syscall(SYS_capget, &header, data);
+	data[0].effective &= ~PRIVILEGES;
+	data[0].effective |= (ipc_lock ? 1u << CAP_IPC_LOCK : 0) | (resource ? 1u << CAP_SYS_RESOURCE : 0);
+	syscall(SYS_capset, &header, data);
+}
+
+void memlock_set(unsigned int pages)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	limit.rlim_cur = pages * PAGE;
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
+/* Whether children can be somebody else: not where root is root of a user namespace only. */
+bool others_exist(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(setresuid(1000, 1000, 1000) || getuid() != 1000);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
 static void privileges_drop(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
 	struct rlimit limit;
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
-	limit.rlim_cur = 48 * PAGE;
-	setrlimit(RLIMIT_MEMLOCK, &limit);
-	syscall(SYS_capget, &header, data);
-	data[0].effective &= ~PRIVILEGES;
-	syscall(SYS_capset, &header, data);
+	if (limit.rlim_max < 128 * PAGE) {
+		limit.rlim_max = 128 * PAGE;
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+	}
+	memlock_set(48);
+	privileges_set(false, false);
 }
 
 /* ---- what a seed starts with ---- */
@@ -98,6 +165,23 @@ static void scene_device(struct context *ctx, uint32_t flags)
 	note_id(ctx, STDEV, cmd.mock_domain.out_stdev_id);
 	note_id(ctx, IDEV, cmd.mock_domain.out_idev_id);
 	note_id(ctx, HWPT, cmd.mock_domain.out_hwpt_id);
+	say_line();
+}
+
+/* A page table that remembers what was written, for the first device. */
+static void scene_dirty(struct context *ctx)
+{
+	struct iommu_hwpt_alloc hwpt = {
+		.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING, .dev_id = ctx->ids[IDEV][0], .pt_id = 1,
+	};
+	struct iommu_hwpt_set_dirty_tracking track = { .flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE };
+
+	say("dirty");
+	call_plainly(ctx->fd, IOMMU_HWPT_ALLOC, &hwpt, sizeof(hwpt));
+	note_id(ctx, HWPT, hwpt.out_hwpt_id);
+	note_id(ctx, DIRTY_HWPT, hwpt.out_hwpt_id);
+	track.hwpt_id = hwpt.out_hwpt_id;
+	call_plainly(ctx->fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &track, sizeof(track));
 	say_line();
 }
 
@@ -179,6 +263,8 @@ static void scene_build(struct context *ctx, unsigned int scene)
 	if (scene < 2)
 		return;
 	scene_device(ctx, 0);
+	if (world->small_pages)
+		scene_dirty(ctx);
 	if (!world->devices)
 		return;
 	scene_device(ctx, MOCK_FLAGS_DEVICE_PASID);
@@ -191,9 +277,8 @@ void world_build(uint64_t seed)
 	/* descriptors are numbered from 3 whoever started us */
 	for (int fd = 3; fd < 256; fd++)
 		close(fd);
-	if (mmap((void *)WORLD_AT, (sizeof(*world) + PAGE - 1) & ~(PAGE - 1),
-		 PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1,
-		 0) == MAP_FAILED)
+	if (mmap((void *)WORLD_AT, (sizeof(*world) + PAGE - 1) & ~(PAGE - 1), PROT_READ | PROT_WRITE,
+		 MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
 		_exit(4);
 	world->rng = seed;
 	/* not a neighbour's sequence one step on */
@@ -300,6 +385,11 @@ struct context *pick_context(void)
 
 /* ---- ids ---- */
 
+bool lacks(const struct context *ctx, enum kind kind)
+{
+	return !ctx->n_ids[kind] && chance(85);
+}
+
 uint32_t pick_id(struct context *ctx, enum kind kind)
 {
 	if (chance(4)) {
@@ -382,6 +472,16 @@ const char *fd_name(int fd)
 		if (world->files[i] == fd)
 			snprintf(name, sizeof(names[0]), "file%u", i);
 	}
+	for (unsigned int i = 0; fd >= 0 && i < EVENT_FDS; i++) {
+		if (world->events[i].fd == fd)
+			snprintf(name, sizeof(names[0]), "events%u", i);
+	}
+	for (unsigned int i = 0; fd >= 0 && i < ODD_FILES; i++) {
+		if (world->odd_files[i] == fd)
+			snprintf(name, sizeof(names[0]), "odd%u", i);
+	}
+	if (fd == world->big_file)
+		snprintf(name, sizeof(names[0]), "big");
 	return name;
 }
 
@@ -431,9 +531,9 @@ uint64_t pick_iova(struct context *ctx)
 	}
 	if (chance(50))
 		return MOCK_APERTURE_START + pick(96) * 2048;
-	return PICK(0, PAGE, 5 * PAGE, 0x801, MOCK_APERTURE_START - PAGE,
-		    MOCK_APERTURE_LAST + 1ULL - PAGE, MOCK_APERTURE_LAST + 1ULL,
-		    MOCK_APERTURE_START + 1, 1ULL << 38, UMAX - PAGE + 1, UMAX - 1, UMAX);
+	return PICK(0, PAGE, 5 * PAGE, 0x801, MOCK_APERTURE_START - PAGE, MOCK_APERTURE_LAST + 1ULL - PAGE,
+		    MOCK_APERTURE_LAST + 1ULL, MOCK_APERTURE_START + 1, 1ULL << 38,
+		    UMAX - PAGE + 1, UMAX - 1, UMAX);
 }
 
 uint64_t pick_length(void)
