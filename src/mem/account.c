@@ -101,29 +101,47 @@ u64 mm_locked_pages(const struct mm *mm)
 	return atomic_load_explicit(&mm->locked, memory_order_relaxed);
 }
 
+/* What stands behind @label in a file of /proc/PID; NULL: it is not there. */
+static const char *proc_field(int proc_fd, const char *file, const char *label, char *buf,
+			      size_t size)
+{
+	int fd = openat(proc_fd, file, O_RDONLY | O_CLOEXEC);
+	const char *field;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n <= 0)
+		return NULL;
+	buf[n] = '\0';
+	field = strstr(buf, label);
+	if (!field)
+		return NULL;
+	field += strlen(label);
+	return field + strspn(field, " \t");
+}
+
 /* prlimit() wants our own ids or a capability; the file in /proc is open to everybody. */
 static bool memlock_from_proc(int proc_fd, u64 *ret_limit)
 {
-	static const char label[] = "Max locked memory";
-	char buf[4096], *line;
-	ssize_t n;
-	int fd;
+	char buf[4096];
+	const char *field = proc_field(proc_fd, "limits", "Max locked memory", buf, sizeof(buf));
 
-	fd = openat(proc_fd, "limits", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!field)
 		return false;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	buf[n] = '\0';
-	line = strstr(buf, label);
-	if (!line)
-		return false;
-	line += sizeof(label) - 1;
-	line += strspn(line, " ");
-	*ret_limit = !strncmp(line, "unlimited", 9) ? RLIM_INFINITY : strtoull(line, NULL, 10);
+	*ret_limit = !strncmp(field, "unlimited", 9) ? RLIM_INFINITY : strtoull(field, NULL, 10);
 	return true;
+}
+
+/* Pages the program has locked by mlock() and the like: one limit is for both. */
+static u64 mm_kernel_locked_pages(const struct mm *mm)
+{
+	char buf[4096];
+	const char *field = proc_field(mm->proc_fd, "status", "\nVmLck:", buf, sizeof(buf));
+
+	return field ? strtoull(field, NULL, 10) * 1024 >> PAGE_SHIFT : 0;
 }
 
 u64 mm_memlock_limit(struct mm *mm)
@@ -143,10 +161,9 @@ u64 mm_memlock_limit(struct mm *mm)
 	return atomic_load_explicit(&mm->memlock, memory_order_relaxed);
 }
 
-/* Add to a counter unless that takes it over the limit. */
-static int counter_charge(_Atomic u64 *counter, u64 npages, u64 limit)
+/* Add to a counter unless that takes it over @max. */
+static int counter_charge(_Atomic u64 *counter, u64 npages, u64 max)
 {
-	u64 max = limit == RLIM_INFINITY ? UINT64_MAX : limit >> PAGE_SHIFT;
 	u64 now = atomic_load_explicit(counter, memory_order_relaxed);
 
 	do {
@@ -158,6 +175,22 @@ static int counter_charge(_Atomic u64 *counter, u64 npages, u64 limit)
 	return 0;
 }
 
+static u64 limit_pages(u64 limit)
+{
+	return limit == RLIM_INFINITY ? UINT64_MAX : limit >> PAGE_SHIFT;
+}
+
+static int mm_charge(struct mm *mm, u64 npages)
+{
+	u64 max = limit_pages(mm_memlock_limit(mm)), taken;
+
+	if (max != UINT64_MAX) {
+		taken = mm_kernel_locked_pages(mm);
+		max = taken < max ? max - taken : 0;
+	}
+	return counter_charge(&mm->locked, npages, max);
+}
+
 int mem_charge(enum mem_account_mode mode, struct mm *mm, struct mem_user *user, u64 npages)
 {
 	int rc = 0;
@@ -167,11 +200,11 @@ int mem_charge(enum mem_account_mode mode, struct mm *mm, struct mem_user *user,
 	if (!npages)
 		return 0;
 	if (mode == MEM_ACCOUNT_USER) {
-		rc = counter_charge(&user->locked, npages, mm_memlock_limit(mm));
+		rc = counter_charge(&user->locked, npages, limit_pages(mm_memlock_limit(mm)));
 	} else if (mode == MEM_ACCOUNT_MM) {
 		if (!mm->ops->alive(mm))
 			return -EINVAL;
-		rc = counter_charge(&mm->locked, npages, mm_memlock_limit(mm));
+		rc = mm_charge(mm, npages);
 	}
 	if (!rc)
 		atomic_fetch_add_explicit(&mm->pinned, npages, memory_order_relaxed);

@@ -2,7 +2,10 @@
 /*
  * Accounting: who pays, up to which limit, and what comes back.
  */
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mem_fixture.h"
 
@@ -106,6 +109,28 @@ static void the_limit_that_counts_is_the_one_in_force(void **state)
 	mem_uncharge(MEM_ACCOUNT_MM, w->mm, w->user, 4);
 }
 
+static void what_is_locked_by_mlock_is_under_the_same_limit(void **state)
+{
+	struct world *w = *state;
+	void *locked = mmap(NULL, 6 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(locked, MAP_FAILED);
+	/* mlock() does nothing under a sanitizer. */
+	if (syscall(SYS_mlock, locked, 6 * PAGE_SIZE)) {
+		munmap(locked, 6 * PAGE_SIZE);
+		skip();
+	}
+	assert_int_equal(mem_charge(MEM_ACCOUNT_MM, w->mm, w->user, LIMIT_PAGES - 5), -ENOMEM);
+	assert_int_equal(mem_charge(MEM_ACCOUNT_MM, w->mm, w->user, LIMIT_PAGES - 6), 0);
+	/* A user's is another purse. */
+	assert_int_equal(mem_charge(MEM_ACCOUNT_USER, w->mm, w->user, LIMIT_PAGES), 0);
+	munmap(locked, 6 * PAGE_SIZE);
+	assert_int_equal(mem_charge(MEM_ACCOUNT_MM, w->mm, w->user, 6), 0);
+	mem_uncharge(MEM_ACCOUNT_USER, w->mm, w->user, LIMIT_PAGES);
+	mem_uncharge(MEM_ACCOUNT_MM, w->mm, w->user, LIMIT_PAGES);
+}
+
 static void users_are_counters_by_uid(void **state)
 {
 	struct world *w = *state;
@@ -202,6 +227,7 @@ int main(void)
 		TEST(a_user_pays_up_to_the_limit),
 		TEST(an_address_space_pays_from_a_purse_of_its_own),
 		TEST(the_limit_that_counts_is_the_one_in_force),
+		TEST(what_is_locked_by_mlock_is_under_the_same_limit),
 		TEST(users_are_counters_by_uid),
 		TEST(another_process_is_charged_against_its_own_limit),
 		TEST(threads_together_never_pass_the_limit),
