@@ -197,7 +197,8 @@ static int mig_file_create(struct vfio_device *vdev, bool saving, bool running)
 
 	if (!mf)
 		return -ENOMEM;
-	file_init(&mf->file, &mig_file_ops, vdev->vfio->system, saving ? O_RDONLY : O_WRONLY);
+	file_init(&mf->file, &mig_file_ops, vdev->vfio->system,
+		  (saving ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
 	mutex_init(&mf->lock);
 	mf->saving = saving;
 	mf->running = running;

@@ -395,6 +395,27 @@ static void who_cuts_the_file_off_harms_itself(void)
 	rig_close(&rig);
 }
 
+/* ---- migration ---- */
+
+static void a_stream_is_closed_by_exec(const char *name)
+{
+	struct rig rig = rig_open(name);
+	struct {
+		struct vfio_device_feature head;
+		struct vfio_device_feature_mig_state state;
+	} feature = {
+		.head = { .argsz = sizeof(feature),
+			  .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE },
+		.state = { .device_state = VFIO_DEVICE_STATE_STOP_COPY },
+	};
+
+	CHECK(ioctl(rig.device, VFIO_DEVICE_FEATURE, &feature) == 0);
+	CHECK(fcntl(feature.state.data_fd, F_GETFD) == FD_CLOEXEC);
+	CHECK((fcntl(feature.state.data_fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
+	close(feature.state.data_fd);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	struct sigaction action = { .sa_handler = on_bus_error };
@@ -402,6 +423,7 @@ int main(void)
 	CHECK(sigaction(SIGBUS, &action, NULL) == 0);
 	two_descriptors_share_registers();
 	who_has_no_descriptor_shares_none();
+	a_stream_is_closed_by_exec(MEMORY_DEVICE);
 	registers_are_mapped_into_the_container(MEMORY_DEVICE);
 	/* Before this process is traced, and while it is. */
 	for (int traced = 0; traced < 2; traced++) {
