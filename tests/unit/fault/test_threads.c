@@ -220,8 +220,8 @@ static void *move_mock(void *arg)
 static void *queues_come_and_go(void *arg)
 {
 	const struct mock_ids *mock = arg;
-	struct fault_q mine;
-	u32 pt;
+	struct fault_q mine = { 0 };
+	u32 pt = 0;
 
 	while (!stop) {
 		assert_int_equal(q_alloc(&mine), 0);
