@@ -46,14 +46,14 @@ control() {
 
 # The machine does things to the disk until the program ends.
 disturb() {
-	local pid=$1
+	local pid=$1 turn=0
 
 	while kill -0 "$pid" 2>/dev/null && [ ! -S "$socket" ]; do
 		sleep 0.05
 	done
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep "0.$((RANDOM % 4 + 1))"
-		if [ $((RANDOM % 3)) -eq 0 ]; then
+		if [ $((turn++ % 3)) -eq 0 ]; then
 			control remove "$bdf" && sleep 0.1 && control add "$device"
 		else
 			control reset "$bdf"
