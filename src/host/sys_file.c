@@ -155,7 +155,10 @@ static ssize_t rw_vector(struct call *call, struct host_file *hf, const struct r
 
 	if (rw->count > IOV_MAX)
 		return -EINVAL;
-	/* Of these only polling is for files that read and write as ours do, and it changes nothing. */
+	/*
+	 * Of these only polling is for files that read and write as ours do, and it changes
+	 * nothing.
+	 */
 	if (rw->flags & ~RWF_HIPRI)
 		return -EOPNOTSUPP;
 	for (u64 i = 0; i < rw->count; i++) {

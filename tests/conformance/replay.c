@@ -384,7 +384,8 @@ int main(int argc, char **argv)
 			_exit(0);
 		}
 		if (waitpid(pid, &status, 0) != pid || status) {
-			printf("seed %llu ended with status %x\n", (unsigned long long)seed, status);
+			printf("seed %llu ended with status %x\n", (unsigned long long)seed,
+			       status);
 			return 1;
 		}
 	}

@@ -80,8 +80,8 @@ static bool access_pages(void)
 	cmd.access_pages.iova = iova;
 	cmd.access_pages.length = length;
 	cmd.access_pages.uptr = va;
-	say(" %s flags %x iova %llx len %llx va %llx", fd_name(cmd.id), cmd.access_pages.flags, (ull)iova,
-	    (ull)length, (ull)va);
+	say(" %s flags %x iova %llx len %llx va %llx", fd_name(cmd.id), cmd.access_pages.flags,
+	    (ull)iova, (ull)length, (ull)va);
 	if (CALL(ctx, IOMMU_TEST_CMD, cmd) >= 0)
 		access->next_pin = cmd.access_pages.out_access_pages_id + 1;
 	say_line();
@@ -122,15 +122,16 @@ static bool access_rw(void)
 		return false;
 	area = pick_area_of(ctx, access->ioas);
 	if (area && chance(85)) {
-		iova = area->iova + (chance(40) ? PICK(PAGE, 2048, 1, 5, PAGE - 3, area->length - 1) : 0);
+		iova = area->iova +
+		       (chance(40) ? PICK(PAGE, 2048, 1, 5, PAGE - 3, area->length - 1) : 0);
 		length = chance(50) ? area->length : PICK(1, 7, 100, PAGE, 2 * PAGE);
 	}
 	cmd.access_rw.flags = USUALLY(PICK(0, 1, 4, 5), 8, 2);
 	cmd.access_rw.iova = iova;
 	cmd.access_rw.length = length;
 	cmd.access_rw.uptr = data_arg(NULL, length);
-	say(" %s flags %x iova %llx len %llx at %llx", fd_name(cmd.id), cmd.access_rw.flags, (ull)iova,
-	    (ull)length, (ull)cmd.access_rw.uptr);
+	say(" %s flags %x iova %llx len %llx at %llx", fd_name(cmd.id), cmd.access_rw.flags,
+	    (ull)iova, (ull)length, (ull)cmd.access_rw.uptr);
 	CALL(ctx, IOMMU_TEST_CMD, cmd);
 	say(" data %08x", hash((void *)DATA_AT, DATA_SIZE));
 	say_line();

@@ -22,7 +22,8 @@ bool mock_domain(void)
 {
 	struct context *ctx = pick_context();
 	struct iommu_test_cmd cmd = {
-		.op = IOMMU_TEST_OP_MOCK_DOMAIN, .id = chance(80) ? pick_id(ctx, IOAS) : pick_pt(ctx),
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN,
+		.id = chance(80) ? pick_id(ctx, IOAS) : pick_pt(ctx),
 	};
 
 	if (chance(60)) {

@@ -78,8 +78,10 @@ static bool allow_iovas(void)
 	};
 
 	for (unsigned int i = 0; i < 4; i++) {
-		ranges[i].start = chance(80) ? MOCK_APERTURE_START + pick(64) * PAGE : pick_iova(ctx);
-		ranges[i].last = ranges[i].start + USUALLY((1 + pick(24)) * PAGE - 1, 0, 1, UMAX, PAGE);
+		ranges[i].start = chance(80) ? MOCK_APERTURE_START + pick(64) * PAGE :
+					       pick_iova(ctx);
+		ranges[i].last =
+			ranges[i].start + USUALLY((1 + pick(24)) * PAGE - 1, 0, 1, UMAX, PAGE);
 	}
 	cmd.allowed_iovas = data_arg(ranges, cmd.num_iovas * sizeof(ranges[0]));
 	say(" %u num %u res %u", cmd.ioas_id, cmd.num_iovas, cmd.__reserved);

@@ -120,8 +120,8 @@ const struct step vfio_steps[] = {
 static bool odd_number(void)
 {
 	struct context *ctx = pick_context();
-	unsigned long number = 0x3b00 | PICK(0, 0x63, 0x67, 0x7f, 0x80, 0x81, 0x89, 0x95, 0x9f, 0xa0,
-					     0xa1, 0xff, pick(256));
+	unsigned long number = 0x3b00 | PICK(0, 0x63, 0x67, 0x7f, 0x80, 0x81, 0x89, 0x95, 0x9f,
+					     0xa0, 0xa1, 0xff, pick(256));
 	unsigned int nr = number & 0xff;
 	bool known = (nr >= 0x64 && nr <= 0x66) || (nr >= 0x70 && nr <= 0x72) ||
 		     (nr >= 0x82 && nr <= 0x94);
@@ -131,7 +131,8 @@ static bool odd_number(void)
 	if (known)
 		number |= PICK(1u << 30, 4u << 16, 3u << 30 | 40u << 16, 1u << 31);
 	else
-		number |= USUALLY(0, 1u << 30, 4u << 16, 3u << 30 | 40u << 16, 1u << 31, 1ULL << 32);
+		number |=
+			USUALLY(0, 1u << 30, 4u << 16, 3u << 30 | 40u << 16, 1u << 31, 1ULL << 32);
 	say(" %lx first %u at %llx", number, words[0], (ull)arg);
 	say(" = %d", ioctl(ctx->fd, number, arg) < 0 ? errno : 0);
 	say_data();
@@ -238,7 +239,8 @@ static bool made_file_operation(void)
 		say_result(made_map(fd));
 		return true;
 	case 5:
-		say_result(ioctl(fd, PICK(IOMMU_IOAS_ALLOC, 0, 0x5401, VFIO_GET_API_VERSION), data));
+		say_result(
+			ioctl(fd, PICK(IOMMU_IOAS_ALLOC, 0, 0x5401, VFIO_GET_API_VERSION), data));
 		return true;
 	case 6:
 		say_result(lseek(fd, events ? value : 0, PICK(SEEK_SET, SEEK_END)));
@@ -283,7 +285,8 @@ static bool poke(void)
 static bool look(void)
 {
 	say(" %08x %08x %08x", hash((void *)SHARED_AT, BUFFER_PAGES * PAGE),
-	    hash((void *)PRIVATE_AT, BUFFER_PAGES * PAGE), hash((void *)FILE_AT, FILE_PAGES * PAGE));
+	    hash((void *)PRIVATE_AT, BUFFER_PAGES * PAGE),
+	    hash((void *)FILE_AT, FILE_PAGES * PAGE));
 	say_line();
 	return true;
 }
@@ -391,13 +394,14 @@ static bool dmabuf(void)
 		cmd.dmabuf_revoke.dmabuf_fd = USUALLY(world->files[slot], 200, UINT32_MAX,
 						      world->files[0], world->files[2]);
 		cmd.dmabuf_revoke.revoked = PICK(0, 1, 1, 2);
-		say(" revoke %s %u", fd_name(cmd.dmabuf_revoke.dmabuf_fd), cmd.dmabuf_revoke.revoked);
+		say(" revoke %s %u", fd_name(cmd.dmabuf_revoke.dmabuf_fd),
+		    cmd.dmabuf_revoke.revoked);
 		CALL(ctx, IOMMU_TEST_CMD, cmd);
 		say_line();
 		return true;
 	}
-	cmd.dmabuf_get.length = PICK(0, 1, PAGE, 3 * PAGE, 8 * PAGE, 8 * PAGE, 512 * PAGE, 513 * PAGE,
-				     UINT32_MAX);
+	cmd.dmabuf_get.length =
+		PICK(0, 1, PAGE, 3 * PAGE, 8 * PAGE, 8 * PAGE, 512 * PAGE, 513 * PAGE, UINT32_MAX);
 	cmd.dmabuf_get.open_flags = O_CLOEXEC | O_RDWR;
 	say(" len %x", cmd.dmabuf_get.length);
 	expect_fd_at(FD_IS_RESULT);

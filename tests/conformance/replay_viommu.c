@@ -28,8 +28,8 @@ static bool viommu_alloc(void)
 	} else {
 		data_arg(NULL, 0);
 	}
-	say(" flags %x type %x dev %u hwpt %u len %u at %llx res %u", cmd.flags, cmd.type, cmd.dev_id,
-	    cmd.hwpt_id, cmd.data_len, (ull)cmd.data_uptr, cmd.__reserved);
+	say(" flags %x type %x dev %u hwpt %u len %u at %llx res %u", cmd.flags, cmd.type,
+	    cmd.dev_id, cmd.hwpt_id, cmd.data_len, (ull)cmd.data_uptr, cmd.__reserved);
 	if (CALL(ctx, IOMMU_VIOMMU_ALLOC, cmd) >= 0) {
 		note_id(ctx, VIOMMU, cmd.out_viommu_id);
 		if (cmd.data_len == 24) {
@@ -80,8 +80,8 @@ static bool veventq_alloc(void)
 
 		if (event->fd >= 0)
 			continue;
-		say(" flags %x viommu %u type %x depth %u res %u", cmd.flags, cmd.viommu_id, cmd.type,
-		    cmd.veventq_depth, cmd.__reserved);
+		say(" flags %x viommu %u type %x depth %u res %u", cmd.flags, cmd.viommu_id,
+		    cmd.type, cmd.veventq_depth, cmd.__reserved);
 		expect_fd_at(offsetof(struct iommu_veventq_alloc, out_veventq_fd));
 		if (CALL(ctx, IOMMU_VEVENTQ_ALLOC, cmd) >= 0) {
 			note_id(ctx, VEVENTQ, cmd.out_veventq_id);
@@ -149,7 +149,8 @@ static bool hw_queue_alloc(void)
 static bool map_file_page(void)
 {
 	struct context *ctx = pick_context();
-	size_t length = world->mmap_length ? USUALLY(world->mmap_length, PAGE, 4 * PAGE, 0) : 2 * PAGE;
+	size_t length = world->mmap_length ? USUALLY(world->mmap_length, PAGE, 4 * PAGE, 0) :
+					     2 * PAGE;
 	uint64_t offset = USUALLY(world->mmap_offset, 0, PAGE, 2 * PAGE, 100 * PAGE);
 	int prot = USUALLY(PROT_READ | PROT_WRITE, PROT_READ, PROT_READ | PROT_EXEC, 0);
 	int flags = USUALLY(MAP_SHARED, MAP_PRIVATE);

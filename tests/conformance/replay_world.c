@@ -48,8 +48,8 @@ static void memory_build(void)
 	map_at(NO_ACCESS_AT, 4, PROT_NONE, anon, -1);
 	map_at(HOLEY_AT, 8, rw, anon, -1);
 	map_at(FILE_AT, FILE_PAGES, rw, MAP_SHARED, world->files[0]);
-	if (mmap((void *)BIG_AT, BIG_PAGES * PAGE, rw, MAP_SHARED | MAP_FIXED, world->big_file, 0) ==
-	    MAP_FAILED)
+	if (mmap((void *)BIG_AT, BIG_PAGES * PAGE, rw, MAP_SHARED | MAP_FIXED, world->big_file,
+		 0) == MAP_FAILED)
 		_exit(4);
 	munmap((void *)(HOLEY_AT + 4 * PAGE), PAGE);
 }
@@ -58,7 +58,8 @@ static int sealed_memory(unsigned int seal)
 {
 	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
 
-	if (ftruncate(fd, FILE_PAGES * PAGE) || fcntl(fd, F_ADD_SEALS, seal | F_SEAL_SHRINK | F_SEAL_GROW))
+	if (ftruncate(fd, FILE_PAGES * PAGE) ||
+	    fcntl(fd, F_ADD_SEALS, seal | F_SEAL_SHRINK | F_SEAL_GROW))
 		_exit(4);
 	return fd;
 }
@@ -106,7 +107,8 @@ bool privileged(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 
-	return !syscall(SYS_capget, &header, data) && (data[0].effective & PRIVILEGES) == PRIVILEGES;
+	return !syscall(SYS_capget, &header, data) &&
+	       (data[0].effective & PRIVILEGES) == PRIVILEGES;
 }
 
 void privileges_set(bool ipc_lock, bool resource)
@@ -116,7 +118,8 @@ void privileges_set(bool ipc_lock, bool resource)
 
 	syscall(SYS_capget, &header, data);
 	data[0].effective &= ~PRIVILEGES;
-	data[0].effective |= (ipc_lock ? 1u << CAP_IPC_LOCK : 0) | (resource ? 1u << CAP_SYS_RESOURCE : 0);
+	data[0].effective |= (ipc_lock ? 1u << CAP_IPC_LOCK : 0) |
+			     (resource ? 1u << CAP_SYS_RESOURCE : 0);
 	syscall(SYS_capset, &header, data);
 }
 
@@ -277,8 +280,9 @@ void world_build(uint64_t seed)
 	/* descriptors are numbered from 3 whoever started us */
 	for (int fd = 3; fd < 256; fd++)
 		close(fd);
-	if (mmap((void *)WORLD_AT, (sizeof(*world) + PAGE - 1) & ~(PAGE - 1), PROT_READ | PROT_WRITE,
-		 MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+	if (mmap((void *)WORLD_AT, (sizeof(*world) + PAGE - 1) & ~(PAGE - 1),
+		 PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1,
+		 0) == MAP_FAILED)
 		_exit(4);
 	world->rng = seed;
 	/* not a neighbour's sequence one step on */
@@ -531,9 +535,9 @@ uint64_t pick_iova(struct context *ctx)
 	}
 	if (chance(50))
 		return MOCK_APERTURE_START + pick(96) * 2048;
-	return PICK(0, PAGE, 5 * PAGE, 0x801, MOCK_APERTURE_START - PAGE, MOCK_APERTURE_LAST + 1ULL - PAGE,
-		    MOCK_APERTURE_LAST + 1ULL, MOCK_APERTURE_START + 1, 1ULL << 38,
-		    UMAX - PAGE + 1, UMAX - 1, UMAX);
+	return PICK(0, PAGE, 5 * PAGE, 0x801, MOCK_APERTURE_START - PAGE,
+		    MOCK_APERTURE_LAST + 1ULL - PAGE, MOCK_APERTURE_LAST + 1ULL,
+		    MOCK_APERTURE_START + 1, 1ULL << 38, UMAX - PAGE + 1, UMAX - 1, UMAX);
 }
 
 uint64_t pick_length(void)

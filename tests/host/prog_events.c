@@ -111,7 +111,8 @@ static void many_events_leave_nothing_behind(void)
 static void a_queue_has_no_position_but_here(void)
 {
 	struct iommu_hwpt_pgfault faults[2];
-	struct iovec iov[2] = { { &faults[0], sizeof(faults[0]) }, { &faults[1], sizeof(faults[1]) } };
+	struct iovec iov[2] = { { &faults[0], sizeof(faults[0]) },
+				{ &faults[1], sizeof(faults[1]) } };
 	struct faulting f = faulting_build();
 
 	for (uint32_t i = 0; i < 3; i++)
