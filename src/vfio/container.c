@@ -10,6 +10,40 @@
 
 static const struct file_ops container_file_ops;
 
+/* ---- its lock: readers of the lock alone would pass a writer that waits ---- */
+
+static void change_begin(struct vfio_container *container) __acquires(&container->rwsem)
+	__no_lock_analysis
+{
+	atomic_fetch_add_explicit(&container->changes, 1, memory_order_relaxed);
+	mutex_lock(&container->turn);
+	write_lock(&container->rwsem);
+	mutex_unlock(&container->turn);
+	atomic_fetch_sub_explicit(&container->changes, 1, memory_order_relaxed);
+}
+
+static void change_end(struct vfio_container *container) __releases(&container->rwsem)
+	__no_lock_analysis
+{
+	write_unlock(&container->rwsem);
+}
+
+static void command_begin(struct vfio_container *container) __acquires_shared(&container->rwsem)
+	__no_lock_analysis
+{
+	if (unlikely(atomic_load_explicit(&container->changes, memory_order_relaxed))) {
+		mutex_lock(&container->turn);
+		mutex_unlock(&container->turn);
+	}
+	read_lock(&container->rwsem);
+}
+
+static void command_end(struct vfio_container *container) __releases_shared(&container->rwsem)
+	__no_lock_analysis
+{
+	read_unlock(&container->rwsem);
+}
+
 /* ---- devices of attached groups ---- */
 
 static int device_attach(struct vfio_container *container, struct vfio_device *vdev)
@@ -80,18 +114,18 @@ int vfio_container_device_added(struct vfio_container *container, struct vfio_de
 {
 	int rc = 0;
 
-	write_lock(&container->rwsem);
+	change_begin(container);
 	if (container->type && !vdev->emulated && !vdev->container_idev)
 		rc = device_attach(container, vdev);
-	write_unlock(&container->rwsem);
+	change_end(container);
 	return rc;
 }
 
 void vfio_container_device_removed(struct vfio_container *container, struct vfio_device *vdev)
 {
-	write_lock(&container->rwsem);
+	change_begin(container);
 	device_detach(vdev);
-	write_unlock(&container->rwsem);
+	change_end(container);
 }
 
 /* ---- groups ---- */
@@ -100,18 +134,18 @@ int vfio_container_attach(struct vfio_container *container, struct vfio_group *g
 {
 	int rc = 0;
 
-	write_lock(&container->rwsem);
+	change_begin(container);
 	if (container->type)
 		rc = group_attach(container, group);
 	if (!rc)
 		cds_list_add_tail(&group->container_node, &container->groups);
-	write_unlock(&container->rwsem);
+	change_end(container);
 	return rc;
 }
 
 void vfio_container_detach(struct vfio_container *container, struct vfio_group *group)
 {
-	write_lock(&container->rwsem);
+	change_begin(container);
 	group_detach(group);
 	cds_list_del(&group->container_node);
 	if (cds_list_empty(&container->groups)) {
@@ -119,16 +153,16 @@ void vfio_container_detach(struct vfio_container *container, struct vfio_group *
 		container_unmap_everything(container);
 		container->type = 0;
 	}
-	write_unlock(&container->rwsem);
+	change_end(container);
 }
 
 bool vfio_container_ready(struct vfio_container *container)
 {
 	bool ready;
 
-	read_lock(&container->rwsem);
+	command_begin(container);
 	ready = container->type;
-	read_unlock(&container->rwsem);
+	command_end(container);
 	return ready;
 }
 
@@ -169,7 +203,7 @@ static int container_set_iommu(struct vfio_container *container, u64 type)
 {
 	int rc;
 
-	write_lock(&container->rwsem);
+	change_begin(container);
 	if (container->type || cds_list_empty(&container->groups))
 		rc = -EINVAL;
 	else if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
@@ -178,7 +212,7 @@ static int container_set_iommu(struct vfio_container *container, u64 type)
 		rc = container_attach_all(container);
 	if (!rc)
 		container->type = (u32)type;
-	write_unlock(&container->rwsem);
+	change_end(container);
 	return rc;
 }
 
@@ -202,7 +236,7 @@ static long container_command(struct vfio_container *container, unsigned int cmd
 	struct file *file = NULL;
 	long rc = -EINVAL;
 
-	read_lock(&container->rwsem);
+	command_begin(container);
 	if (container->type) {
 		switch (cmd) {
 		case VFIO_IOMMU_GET_INFO:
@@ -221,7 +255,7 @@ static long container_command(struct vfio_container *container, unsigned int cmd
 			rc = -ENOTTY;
 		}
 	}
-	read_unlock(&container->rwsem);
+	command_end(container);
 	file_put(file);
 	return rc;
 }
@@ -253,6 +287,7 @@ static void container_release(struct file *file)
 	rangemap_clear(&container->dmas);
 	pthread_cond_destroy(&container->settled);
 	mutex_destroy(&container->lock);
+	mutex_destroy(&container->turn);
 	rwlock_destroy(&container->rwsem);
 	free(container);
 }
@@ -301,6 +336,7 @@ int vfio_container_open(struct tree_entry *entry, int open_flags, struct file **
 	}
 	file_init(&container->file, &container_file_ops, container->vfio->system, open_flags);
 	rwlock_init(&container->rwsem);
+	mutex_init(&container->turn);
 	CDS_INIT_LIST_HEAD(&container->groups);
 	mutex_init(&container->lock);
 	pthread_cond_init(&container->settled, NULL);

@@ -21,6 +21,8 @@ struct container_dma {
  * struct vfio_container - the open file
  * @ctx, @ioas: the space behind it, made with the file
  * @rwsem: write: groups come and go, the type is chosen; read: a command on mappings
+ * @turn, @changes: who wants to write holds @turn, and is counted, while it waits: else programs that
+ *	map without end would keep it out
  * @groups: struct vfio_group.container_node
  * @type: VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, 0: none yet
  * @lock: the mappings; a leaf
@@ -33,6 +35,8 @@ struct vfio_container {
 	struct iommufd_ctx *ctx;
 	struct iommufd_ioas *ioas;
 	struct rwlock rwsem;
+	struct mutex turn;
+	_Atomic u32 changes;
 	struct cds_list_head groups __guarded_by(&rwsem);
 	u32 type __guarded_by(&rwsem);
 	struct mutex lock;

@@ -2,6 +2,7 @@
 /* Groups, and both kinds of what they are put into. */
 #include "rig.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -147,6 +148,57 @@ static void a_device_is_named_by_its_address(void **state)
 	assert_true(group >= 0);
 }
 
+/* ---- groups come and go while others are at work ---- */
+
+static _Atomic bool stop;
+static int busy_container;
+static void *busy_memory;
+
+/* Mappings of its own, without end. */
+static void *maps(void *arg)
+{
+	const u64 iova = 0x100000 * (1 + (u64)(uintptr_t)arg);
+	struct vfio_iommu_type1_dma_map map = {.argsz = sizeof(map),
+					       .flags = VFIO_DMA_MAP_FLAG_READ,
+					       .vaddr = (uintptr_t)busy_memory,
+					       .iova = iova,
+					       .size = PG};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .iova = iova, .size = PG};
+
+	while (!stop) {
+		assert_int_equal(rig_ioctl(busy_container, VFIO_IOMMU_MAP_DMA, &map), 0);
+		assert_int_equal(rig_ioctl(busy_container, VFIO_IOMMU_UNMAP_DMA, &unmap), 0);
+	}
+	return NULL;
+}
+
+/* Commands share the container; a group that comes or goes has it alone, and has its turn. */
+static void who_maps_without_end_keeps_no_group_out(void **state)
+{
+	int first = group_open(0), second = group_open(1);
+	pthread_t threads[6];
+
+	busy_memory = mmap(NULL, PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	busy_container = container_open();
+	assert_int_equal(set_container(first, busy_container), 0);
+	assert_int_equal(set_iommu(busy_container, VFIO_TYPE1v2_IOMMU), 0);
+	stop = false;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, maps, (void *)(uintptr_t)i), 0);
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(set_container(second, busy_container), 0);
+		assert_int_equal(rig_ioctl(second, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	}
+	stop = true;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	rig_close(first);
+	rig_close(second);
+	rig_close(busy_container);
+	munmap(busy_memory, PG);
+}
+
 /* ---- an iommufd in the container's place ---- */
 
 static void an_iommufd_stands_for_a_container(void **state)
@@ -234,6 +286,7 @@ int main(void)
 		T(the_status_says_what_is_set),
 		T(a_device_is_named_by_its_address),
 		T(a_name_may_be_long),
+		T(who_maps_without_end_keeps_no_group_out),
 		T(an_iommufd_stands_for_a_container),
 		cmocka_unit_test_setup_teardown(a_compat_container_is_an_iommufd, begin_compat,
 						rig_end),
