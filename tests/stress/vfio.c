@@ -7,7 +7,8 @@
  *
  *	stress_vfio [-n STEPS] [-r ROUNDS] [-s SEED]
  *
- * The seed decides what each thread does, not when.  UIOMMUFD_LONG set: more of it.
+ * The seed decides what each thread does, not when, nor how far it comes on a busy machine: a round
+ * ends after ROUND_MS at the latest.  UIOMMUFD_LONG set: more of it.
  */
 #include "vfio_world.h"
 
@@ -30,10 +31,11 @@
 #define CHANGERS   2
 #define LOOKERS	   1
 #define SLOWEST_MS 60000 /* a call of this length hangs */
+#define ROUND_MS   4000
 
 struct options {
 	u32 steps, rounds;
-	u64 seed;
+	u64 seed, round_ms;
 };
 
 /* ---- the machine ---- */
@@ -219,6 +221,7 @@ struct runner {
 	pthread_t thread;
 	struct caller caller;
 	u32 steps;
+	u64 end_ms;
 	_Atomic bool over;
 };
 
@@ -226,7 +229,7 @@ static void *runner_main(void *arg)
 {
 	struct runner *runner = arg;
 
-	for (u32 i = 0; i < runner->steps; i++)
+	for (u32 i = 0; i < runner->steps && now_ms() < runner->end_ms; i++)
 		call_any(&runner->caller);
 	atomic_store(&runner->over, true);
 	return NULL;
@@ -282,6 +285,7 @@ static void run_threads(const struct options *options, u64 seed)
 		runners[i].caller.good = good;
 		runners[i].caller.choice.state = seed_state(seed, i);
 		runners[i].steps = options->steps;
+		runners[i].end_ms = now_ms() + options->round_ms;
 		if (pthread_create(&runners[i].thread, NULL, runner_main, &runners[i]))
 			abort();
 	}
@@ -322,13 +326,15 @@ static void say_good(void)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.steps = 20000, .rounds = 3, .seed = (u64)time(NULL) * 1000};
+	struct options options = {
+		.steps = 20000, .rounds = 3, .seed = (u64)time(NULL) * 1000, .round_ms = ROUND_MS};
 	bool fine = true;
 	int opt;
 
 	if (getenv("UIOMMUFD_LONG")) {
 		options.steps = 100000;
 		options.rounds = 20;
+		options.round_ms = 15 * ROUND_MS;
 	}
 	while ((opt = getopt(argc, argv, "n:r:s:")) != -1) {
 		u64 value = strtoull(optarg ? optarg : "", NULL, 0);
