@@ -58,8 +58,10 @@ static int mock_set_viommu(struct mock_dev *mdev, struct iommu_domain *domain)
 			return rc;
 	}
 	write_lock(&mdev->viommu_lock);
+	/* Going from table to table of one guest it keeps its name, whatever it is called by now. */
+	if (mdev->viommu != viommu)
+		mdev->virt_id = virt_id;
 	mdev->viommu = viommu;
-	mdev->virt_id = virt_id;
 	write_unlock(&mdev->viommu_lock);
 	return 0;
 }

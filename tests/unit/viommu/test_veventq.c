@@ -190,6 +190,39 @@ static void the_mock_takes_virtual_id_0_for_none(void **state)
 	assert_int_equal(trigger_vevent(second.idev), -ENOENT);
 }
 
+static void attach_anew(const struct mock_ids *dev)
+{
+	u32 pt = must_nested(dev->idev, guest.viommu);
+
+	assert_int_equal(rig_replace(dev->stdev, &pt), 0);
+}
+
+static void expect_event_of(const struct mock_ids *dev, u32 virt_id)
+{
+	struct event event;
+
+	assert_int_equal(trigger_vevent(dev->idev), 0);
+	assert_int_equal(get(&event, sizeof(event)), sizeof(event));
+	assert_int_equal(event.data.virt_id, virt_id);
+}
+
+static void the_mock_knows_a_device_by_the_name_it_came_with(void **state)
+{
+	struct mock_ids second = rig_mock(guest.ioas);
+	u32 vdevice = must_vdevice(guest.viommu, second.idev, 5), ioas = guest.ioas;
+
+	listen_to(1);
+	attach_anew(&second);
+	expect_event_of(&second, 5);
+	assert_int_equal(rig_destroy(vdevice), 0);
+	must_vdevice(guest.viommu, second.idev, 6);
+	attach_anew(&second);
+	expect_event_of(&second, 5);
+	assert_int_equal(rig_replace(second.stdev, &ioas), 0);
+	attach_anew(&second);
+	expect_event_of(&second, 6);
+}
+
 static void reads_that_are_too_small_take_nothing(void **state)
 {
 	struct event event;
@@ -357,6 +390,7 @@ int main(void)
 		T(a_descriptor_keeps_the_context_open),
 		T(nobody_listening_and_nobody_concerned_are_told_apart),
 		T(the_mock_takes_virtual_id_0_for_none),
+		T(the_mock_knows_a_device_by_the_name_it_came_with),
 		T(reads_that_are_too_small_take_nothing),
 		T(a_read_gets_whole_items_while_they_fit),
 		T(what_is_lost_at_the_end_is_said_once),
