@@ -241,7 +241,10 @@ static bool may_be_spoilt(unsigned long number)
 	return true;
 }
 
-/* One word, not the first, becomes what a caller would hardly choose. */
+/*
+ * One word, not the first, becomes what a caller would hardly choose.  (User Mode
+ * Linux ignores the upper bits of an address: where we say EFAULT it may find memory.)
+ */
 static void spoil(void *cmd, size_t size)
 {
 	unsigned int at = 4 * (1 + pick(size / 4 - 1));
