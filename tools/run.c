@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <iommufd/dma.h>
 #include <iommufd/mock.h>
 
 #include "control/control.h"
@@ -165,6 +166,8 @@ static int run_start(void *data, struct iommufd_system **ret_system)
 	rc = iommufd_system_create(&run->system_opts, &run->system);
 	if (!rc && run->system_opts.selftest)
 		rc = iommufd_mock_init(run->system);
+	if (!rc && run->check_dma)
+		rc = iommufd_dma_check_enable(run->system);
 	if (!rc)
 		rc = machine_make(run);
 	if (!rc)

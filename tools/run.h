@@ -24,7 +24,7 @@ struct run_node {
  * @desc: the machine; @described: an option said something about it
  * @frames_set: --frames was given, which goes before the machine file's
  * @control_path: --control; NULL: the default place
- * @no_control: --control none
+ * @no_control: --control none; @check_dma: --check-dma
  * @pid: of the command; @program: its words
  * The rest is made in the supervising process.
  */
@@ -36,6 +36,7 @@ struct run {
 	bool frames_set;
 	bool preload;
 	bool no_control;
+	bool check_dma;
 	const char *control_path;
 	pid_t pid;
 	char **program;

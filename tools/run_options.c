@@ -44,6 +44,12 @@ static int apply_precise_dirty(struct run *run, const char *value)
 	return 0;
 }
 
+static int apply_check_dma(struct run *run, const char *value)
+{
+	run->check_dma = true;
+	return 0;
+}
+
 /* Index of @word in @names, which end with NULL, or -1. */
 static int name_index(const char *word, const char *const *names)
 {
@@ -146,6 +152,7 @@ static const struct run_option options[] = {
 	{"--preload", false, apply_preload},
 	{"--no-namespaces", false, apply_no_namespaces},
 	{"--precise-dirty", false, apply_precise_dirty},
+	{"--check-dma", false, apply_check_dma},
 	{"--frames", true, apply_frames},
 	{"--log-level", true, apply_log_level},
 	{"--control", true, apply_control},
@@ -182,10 +189,11 @@ static int machine_finish(struct run *run)
 	struct machine_error error;
 	int rc = 0;
 
+	if (run->preload && (run->described || run->check_dma))
+		return tool_usage("run", "--preload",
+				  "a machine inside the program has no devices");
 	if (run->preload)
-		return run->described ? tool_usage("run", "--preload",
-						   "a machine inside the program has no devices")
-				      : 0;
+		return 0;
 	if (!run->described && !run->system_opts.selftest)
 		rc = machine_desc_default(&run->desc, &error);
 	if (!rc)
@@ -246,7 +254,7 @@ const char run_help[] =
 	"Usage: uiommufd run [OPTIONS] [--] PROGRAM [ARGS]\n"
 	"\n"
 	"  OPTIONS := { MACHINE | -v | --trace | --preload | --selftest | --no-namespaces\n"
-	"             | --precise-dirty | --control { PATH | none }\n"
+	"             | --precise-dirty | --check-dma | --control { PATH | none }\n"
 	"             | --frames { contiguous | huge-only | random }\n"
 	"             | --log-level { error | warning | info | debug } }\n"
 	"  MACHINE := { --machine FILE | --iommu MODEL,KEY=VALUE... | --device MODEL,KEY=VALUE...\n"
@@ -261,6 +269,7 @@ const char run_help[] =
 	"  --frames         layout of physical memory: as in its backing (default), only\n"
 	"                   huge pages contiguous, or every page somewhere else\n"
 	"  --precise-dirty  dirty tracking tells 4 KiB pages, not page table entries\n"
+	"  --check-dma      report DMA that is wrong, though it may go well (slow)\n"
 	"  --control        socket for show, device and control (default: one of its own)\n"
 	"  --log-level      least severe message that is shown (default: warning)\n"
 	"  --machine        IOMMUs, bridges and devices from a YAML file (uiommufd(1))\n"
