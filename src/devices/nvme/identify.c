@@ -34,12 +34,26 @@ static void text(u8 *page, u32 at, u32 size, const char *value)
 	memcpy(page + at, value, MIN(strlen(value), (size_t)size));
 }
 
+/* Two disks of one machine are never the same subsystem to a driver, which refuses the second. */
+void nvme_serial(const struct nvme *nvme, char ret[NVME_SERIAL + 1])
+{
+	struct pci_addr addr = nvme->pdev.addr;
+
+	if (nvme->serial[0])
+		snprintf(ret, NVME_SERIAL + 1, "%s", nvme->serial);
+	else
+		snprintf(ret, NVME_SERIAL + 1, "UIOMMUFD%04x%02x%02x", addr.domain, addr.bus,
+			 addr.devfn);
+}
+
 /* The same each time the disk has the same serial number: FNV-1a over it. */
 static u64 unique(const struct nvme *nvme, u64 seed)
 {
 	u64 hash = 0xcbf29ce484222325ULL ^ seed;
+	char serial[NVME_SERIAL + 1];
 
-	for (const char *c = nvme->serial; *c; c++)
+	nvme_serial(nvme, serial);
+	for (const char *c = serial; *c; c++)
 		hash = (hash ^ (u8)*c) * 0x100000001b3ULL;
 	return hash;
 }
@@ -69,9 +83,12 @@ static void subsystem_name(const struct nvme *nvme, u8 *page, u32 at)
 /* 1.4, figure 247 */
 static void controller(const struct nvme *nvme, u8 *page)
 {
+	char serial[NVME_SERIAL + 1];
+
+	nvme_serial(nvme, serial);
 	put16(page, 0, nvme->pdev.desc->vendor);
 	put16(page, 2, nvme->pdev.desc->subsystem_vendor);
-	text(page, 4, 20, nvme->serial);
+	text(page, 4, NVME_SERIAL, serial);
 	text(page, 24, 40, MODEL);
 	text(page, 64, 8, FIRMWARE);
 	page[72] = 4;						       /* RAB */

@@ -18,7 +18,7 @@ static const char *const keys[] = {
 	"readonly=on: it cannot be written",
 	"lba=bytes of a block: 512 or 4096",
 	"queues=pairs of I/O queues, 64",
-	"serial=its serial number",
+	"serial=its serial number, made of its address",
 	"vfs=SR-IOV functions it can have, each a controller of the same blocks",
 	NULL,
 };
@@ -137,9 +137,9 @@ static int parse_text(const struct device_option *options, size_t num, struct nv
 	opt->ns.image = device_option(options, num, "image");
 	opt->serial = device_option(options, num, "serial");
 	if (!opt->serial)
-		opt->serial = "UIOMMUFD0001";
+		opt->serial = "";
 	for (const char *c = opt->serial; *c; c++)
-		if (*c < ' ' || *c > '~' || c - opt->serial >= 20) {
+		if (*c < ' ' || *c > '~' || c - opt->serial >= NVME_SERIAL) {
 			snprintf(error, size, "nvme: serial=%s: 20 printable characters at most",
 				 opt->serial);
 			return -EINVAL;
@@ -259,9 +259,11 @@ static struct nvme *make(struct iommufd_system *system, struct nvme_ns *ns, u32 
 static int nvme_vf_create(struct pci_dev *pdev, unsigned int index, struct pci_dev **ret_vf)
 {
 	struct nvme *pf = to_nvme(pdev);
-	struct nvme *vf =
-		make(pdev->system, nvme_ns_get(pf->ns), pf->num_queues - 1, 0, pf->serial);
+	char serial[NVME_SERIAL + 1];
+	struct nvme *vf;
 
+	nvme_serial(pf, serial);
+	vf = make(pdev->system, nvme_ns_get(pf->ns), pf->num_queues - 1, 0, serial);
 	if (!vf)
 		return -ENOMEM;
 	vf->is_vf = true;

@@ -54,6 +54,7 @@
 
 #define NVME_NSID   1U
 #define NVME_KELVIN 300 /* of an idle disk */
+#define NVME_SERIAL 20	/* characters of a serial number, at most */
 
 struct nvme;
 
@@ -273,7 +274,7 @@ enum nvme_state {
 /**
  * struct nvme - a controller
  *
- * Constant: @desc to @buffer.
+ * Constant: @desc to @serial, which is empty if the address is to be it.
  * Atomic: @file (registers and doorbells in the modes that call), @mask (INTMS), @csts,
  * @resets_seen (ns->resets),
  * @scan, @irq_stale, and what inject sets (@critical to @slow_ms).
@@ -288,7 +289,7 @@ struct nvme {
 	u16 cntlid;
 	u32 num_queues; /* pairs, with the admin one */
 	u8 *buffer;	/* NVME_BUFFER bytes, of work() */
-	char serial[21];
+	char serial[NVME_SERIAL + 1];
 
 	_Atomic u32 file[NVME_FILE_SIZE / 4];
 	_Atomic u32 mask, mask_shown;
@@ -341,6 +342,9 @@ static inline struct nvme *to_nvme(struct pci_dev *pdev)
 
 /** nvme_now() - ns of CLOCK_MONOTONIC */
 u64 nvme_now(void);
+
+/** nvme_serial() - of the disk, the same for a PF and its VFs; not before it is at an address */
+void nvme_serial(const struct nvme *nvme, char ret[NVME_SERIAL + 1]);
 
 /* ---- registers (regs.c) ---- */
 

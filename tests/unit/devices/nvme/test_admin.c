@@ -42,7 +42,7 @@ static u8 page8(u32 offset)
 static void test_identify_describes_controller_and_namespace(void **state)
 {
 	assert_int_equal(identify(1, 0), 0);
-	assert_memory_equal(at(AT_PAGE + 4), "UIOMMUFD0001        ", 20);
+	assert_memory_equal(at(AT_PAGE + 4), "UIOMMUFD00000008    ", 20);
 	assert_int_equal(page8(77), NVME_MDTS);
 	assert_int_equal(page32(80), 0x00010400);
 	assert_int_equal(page8(512), 0x66);
@@ -66,6 +66,22 @@ static void test_identify_describes_controller_and_namespace(void **state)
 	assert_int_equal(identify(3, 1), 0);
 	assert_int_equal(page8(0), 2);
 	assert_int_equal(page8(20), 3);
+}
+
+/* Linux takes two controllers of one name for one subsystem, and refuses the second. */
+static void test_two_disks_of_a_machine_have_different_names(void **state)
+{
+	struct pci_addr addr = {.devfn = 2 << 3};
+	char serial[NVME_SERIAL + 1], other[NVME_SERIAL + 1], error[200];
+	struct pci_dev *second;
+
+	assert_int_equal(nvme_model.create(rig.system, NULL, 0, &second, error, sizeof(error)), 0);
+	assert_int_equal(pci_dev_add(rig.topology, second, addr, iommufd_generic_probe), 0);
+	nvme_serial(rig.nvme, serial);
+	nvme_serial(to_nvme(second), other);
+	assert_string_equal(serial, "UIOMMUFD00000008");
+	assert_string_equal(other, "UIOMMUFD00000010");
+	pci_dev_remove(second);
 }
 
 static void test_identify_refuses_what_it_does_not_have(void **state)
@@ -502,6 +518,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {
 		T(test_identify_describes_controller_and_namespace),
+		T(test_two_disks_of_a_machine_have_different_names),
 		T(test_identify_refuses_what_it_does_not_have),
 		T(test_queues_are_created_with_sound_arguments_only),
 		T(test_queues_are_deleted_in_the_right_order_only),

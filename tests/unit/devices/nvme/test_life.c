@@ -271,7 +271,7 @@ static void test_virtual_functions_are_controllers_of_the_same_blocks(void **sta
 	const struct device_option options[] = {{"vfs", "2"}};
 	struct rig pf;
 	struct pci_dev *vfs[2];
-	u8 *from = at(AT_DATA);
+	u8 *from = at(AT_DATA), names[256];
 
 	rig_end();
 	rig_begin_on(PCI_ACCESS_NO_MMAP, options, 1);
@@ -279,6 +279,8 @@ static void test_virtual_functions_are_controllers_of_the_same_blocks(void **sta
 	assert_int_equal(rw(NVME_IO_WRITE, 7, 8, AT_DATA), 0);
 	assert_int_equal(pci_sriov_set(rig.pdev, 3), -EINVAL);
 	assert_int_equal(pci_sriov_set(rig.pdev, 2), 0);
+	assert_int_equal(identify(1, 0), 0);
+	memcpy(names, at(AT_PAGE + 768), sizeof(names));
 	pf = rig;
 	for (u32 i = 0; i < 2; i++) {
 		struct pci_addr addr = rig.pdev->addr;
@@ -303,6 +305,7 @@ static void test_virtual_functions_are_controllers_of_the_same_blocks(void **sta
 		make_pair(1, 16);
 		assert_int_equal(identify(1, 0), 0);
 		assert_int_equal(*(u16 *)at(AT_PAGE + 78), i + 1);
+		assert_memory_equal(at(AT_PAGE + 768), names, sizeof(names));
 		memset(from, 0, PAGE);
 		assert_int_equal(rw(NVME_IO_READ, 7, 8, AT_DATA), 0);
 		assert_int_equal(from[100], 0x21);
