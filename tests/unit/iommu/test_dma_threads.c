@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dma_rig.h"
@@ -38,6 +39,7 @@ static struct rig rig;
 static _Atomic u64 *memory;
 static atomic_bool stop;
 static atomic_uint poison_read, done, refused, odd_errors;
+static struct timespec started;
 
 static int setup(void **state)
 {
@@ -50,6 +52,7 @@ static int setup(void **state)
 	atomic_store(&done, 0);
 	atomic_store(&refused, 0);
 	atomic_store(&odd_errors, 0);
+	clock_gettime(CLOCK_MONOTONIC, &started);
 	return 0;
 }
 
@@ -70,10 +73,19 @@ static void note(int rc)
 		atomic_fetch_add(&odd_errors, 1);
 }
 
+/* Each round waits for threads that may wait for a processor: what is done in 20 s will do. */
+static bool enough(int round, int rounds)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return round >= rounds || now.tv_sec > started.tv_sec + 20;
+}
+
 /* At least ROUNDS / @part, and until the threads have met both sides of it. */
 static bool again(int round, int part)
 {
-	if (round < ROUNDS / part)
+	if (!enough(round, ROUNDS / part))
 		return true;
 	return !(atomic_load(&done) > 100 && atomic_load(&refused));
 }
@@ -261,7 +273,7 @@ static void test_no_dma_by_the_old_table_after_replace_has_returned(void **state
 	pt = ioas[0];
 	assert_int_equal(iommufd_device_attach(rig.idev, 0, &pt), 0);
 	threads_start(device_thread);
-	for (int i = 1; i < ROUNDS / 2 || !atomic_load(&done); i++) {
+	for (int i = 1; !enough(i, ROUNDS / 2) || !atomic_load(&done); i++) {
 		u64 old = i & 1 ? 0 : PAGES / 2;
 
 		pt = ioas[i & 1];
@@ -335,7 +347,7 @@ static void test_a_migrated_copy_is_the_memory(void **state)
 	rig_track(&rig, true);
 	for (int i = 0; i < TRACKED; i++)
 		copy_page(copy, i);
-	for (int round = 0; round < ROUNDS / 10 || !atomic_load(&done); round++)
+	for (int round = 0; !enough(round, ROUNDS / 10) || !atomic_load(&done); round++)
 		copy_dirty(copy);
 	threads_end();
 	copy_dirty(copy);
