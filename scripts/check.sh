@@ -221,6 +221,8 @@ step kernel-tests-preload kernel_tests plain iommufd --preload
 step kernel-fail-nth-preload kernel_tests plain iommufd_fail_nth --preload
 step kernel-vfio vfio_tests plain
 step qemu tests/qemu/run-qemu-tests.sh "$BUILD/plain" "$BUILD/qemu-work"
+[ -z "${UIOMMUFD_LONG:-}" ] ||
+	step qemu-linux tests/qemu/run-linux-tests.sh "$BUILD/plain" "$BUILD/qemu-linux-work"
 step integrity tests/integrity/run-integrity.sh "$BUILD/plain" "$BUILD/integrity-work" \
 	$integrity_seconds
 step asan meson_tests asan 4 -Dchecks=true -Db_sanitize=address,undefined -Db_lundef=false

@@ -11,7 +11,7 @@ packages=(
 	gcc g++ libc6-dev make meson ninja-build pkg-config python3
 	liburcu-dev libseccomp-dev libjson-c-dev libyaml-dev systemtap-sdt-dev
 	# its tests
-	libcmocka-dev procps spin
+	libcmocka-dev procps spin e2fsprogs
 	# the fuzzers
 	clang libclang-rt-dev
 	# the kernel's own tests, and what fetches them

@@ -10,39 +10,8 @@
 # Output: TAP.  Exit: 0, 1, 77 QEMU cannot be had.
 
 set -u
-here=$(cd "$(dirname "$0")" && pwd)
-source=$(cd "$here/../.." && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/uiommufd
-root=$cache/qemu-root
-bdf=0000:01:00.0
-
-if [ $# -ne 2 ]; then
-	echo "usage: run-qemu-tests.sh BUILD_DIR WORK_DIR" >&2
-	exit 2
-fi
-uiommufd=$(cd "$1" && pwd)/tools/uiommufd
-mkdir -p "$2" && work=$(cd "$2" && pwd) || exit 1
-if [ "$(uname -m)" != x86_64 ]; then
-	echo "SKIP: QEMU's tests are for x86-64"
-	exit 77
-fi
-for package in qemu-system-x86 qemu-utils; do
-	if ! UIOMMUFD_SUITE=${UIOMMUFD_QEMU_SUITE:-trixie} \
-		"$source/scripts/fetch-sid.sh" --deps $package "$root/$package"; then
-		echo "SKIP: QEMU cannot be had (see above)"
-		exit 77
-	fi
-done
-
-# in_root PACKAGE PROGRAM ARG...: run by its own loader, with its own libraries
-in_root() {
-	local top=$root/$1 program=$2
-	shift 2
-	"$top/usr/lib64/ld-linux-x86-64.so.2" --library-path "$top/usr/lib/x86_64-linux-gnu" \
-		"$top/usr/bin/$program" "$@"
-}
-export -f in_root
-export root
+. "$(dirname "$0")/lib.sh"
+need qemu-system-x86 qemu-utils
 
 # ---- the disk and the guest ----
 
@@ -71,28 +40,12 @@ disk_is_as_the_guest_left_it() {
 
 # ---- running ----
 
-count=0 failed=0
-check() {
-	local name=$1
-	shift
-	count=$((count + 1))
-	if (fresh_disk && "$@") >"$work/log" 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' "$work/log" | tail -30
-		failed=$((failed + 1))
-	fi
-}
-
 # machine OPTION... -- PROGRAM ARG...
 machine() {
 	timeout 120 "$uiommufd" run --device "nvme,addr=$bdf,image=$work/disk.img${nvme_options:-}" "$@"
 }
 
-qemu_args=(-machine q35,accel=tcg -m 64 -display none -serial stdio -monitor none -nodefaults
-	-net none -device isa-debug-exit,iobase=0x501 -sandbox on
-	-L "$root/qemu-system-x86/usr/share/qemu" -L "$root/qemu-system-x86/usr/share/seabios")
+qemu_args+=(-m 64 -device isa-debug-exit,iobase=0x501)
 
 # The debug port makes 1 of the guest's 0.
 boots() {
@@ -155,6 +108,7 @@ assert d[2 << 20:(2 << 20) + (64 << 10)] == bytes(64 << 10)"
 }
 
 guest_image
+prepare=fresh_disk
 check "qemu-img reads the disk" img_reads_the_disk
 check "qemu-img writes the disk" img_writes_the_disk
 check "qemu-io writes, zeroes, discards, flushes and reads back" io_writes_and_reads_back
@@ -164,5 +118,4 @@ check "a guest boots by a type1 container" boot_by_container native
 check "a guest boots by iommufd in the container's place" boot_by_container compat
 check "a guest boots with each register access a call" boot_without_mmap
 check "a guest boots with register accesses trapped" boot_trapped
-echo "1..$count"
-[ $failed -eq 0 ]
+finish
