@@ -116,6 +116,8 @@ static void bus_master(struct machine *m, bool on)
 
 static void begin(struct machine *m)
 {
+	static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP,
+						PCI_ACCESS_SPLIT};
 	const struct device_option options[] = {{"size", DISK}, {"queues", "7"}};
 	struct pci_addr addr = {.devfn = 8};
 	char error[200];
@@ -128,8 +130,7 @@ static void begin(struct machine *m)
 	m->ops = *m->pdev->ops;
 	m->ops.work = NULL;
 	m->pdev->ops = &m->ops;
-	m->pdev->access =
-		choice_below(&m->caller->choice, 2) ? PCI_ACCESS_NO_MMAP : PCI_ACCESS_POLL;
+	m->pdev->access = modes[choice_below(&m->caller->choice, ARRAY_SIZE(modes))];
 	m->client = (struct pci_client){irq, intx, reset_done};
 	must(pci_dev_add(m->topology, m->pdev, addr, iommufd_generic_probe), "add");
 	must(pci_dev_open(m->pdev, &m->client, NULL), "open");
@@ -219,7 +220,10 @@ static u64 address(struct machine *m)
 
 static void write_reg(struct machine *m, u64 offset, u64 value, u32 size)
 {
-	if (m->pdev->access == PCI_ACCESS_POLL && m->pdev->bars[0].mem)
+	bool mapped = m->pdev->access == PCI_ACCESS_POLL ||
+		      (m->pdev->access == PCI_ACCESS_SPLIT && offset >= NVME_REG_DOORBELLS);
+
+	if (mapped && m->pdev->bars[0].mem)
 		memcpy(m->pdev->bars[0].mem + offset, &value, size);
 	else
 		pci_bar_access(m->pdev, 0, offset, &value, size, true);

@@ -12,7 +12,7 @@
 #define NUM_FRAMES     3
 #define NUM_CONTAINERS 2
 
-const char *const machine_access_names[] = {"poll", "no-mmap", "trap", NULL};
+const char *const machine_access_names[] = {"poll", "no-mmap", "trap", "split", NULL};
 const char *const machine_frames_names[] = {"contiguous", "huge-only", "random", NULL};
 const char *const machine_container_names[] = {"native", "compat", NULL};
 

@@ -9,6 +9,30 @@
 
 /* ---- does a description make sense? ---- */
 
+static bool areas_wrong(const struct pci_bar_desc *bar)
+{
+	u64 end = 0;
+
+	for (int i = 0; i < PCI_AREAS && bar->areas[i].size; i++) {
+		const struct pci_area *area = &bar->areas[i];
+
+		if ((area->offset | area->size) & ~PAGE_MASK || area->offset < end ||
+		    area->offset > bar->size || area->size > bar->size - area->offset || bar->io)
+			return true;
+		end = area->offset + area->size;
+	}
+	return false;
+}
+
+static bool has_areas(const struct pci_desc *desc)
+{
+	for (int i = 0; i < PCI_BARS; i++) {
+		if (desc->bars[i].areas[0].size)
+			return true;
+	}
+	return false;
+}
+
 static const char *bars_wrong(const struct pci_desc *desc)
 {
 	for (int i = 0; i < PCI_BARS; i++) {
@@ -21,6 +45,8 @@ static const char *bars_wrong(const struct pci_desc *desc)
 			return "BAR size";
 		if (bar->wide && (bar->io || i + 1 == PCI_BARS || desc->bars[i + 1].size))
 			return "64-bit BAR";
+		if (areas_wrong(bar))
+			return "areas of a BAR";
 	}
 	return NULL;
 }
@@ -321,6 +347,12 @@ int pci_dev_add(struct pci_topology *topology, struct pci_dev *pdev, struct pci_
 		system_log(topology->system, IOMMUFD_LOG_ERROR, PCI_ADDR_FMT ": model %s: bad %s",
 			   PCI_ADDR_ARGS(addr), pdev->desc->model, wrong);
 		return -EINVAL;
+	}
+	if (pdev->access == PCI_ACCESS_SPLIT && !has_areas(pdev->desc)) {
+		system_log(topology->system, IOMMUFD_LOG_ERROR,
+			   PCI_ADDR_FMT ": model %s has no registers that are mapped apart",
+			   PCI_ADDR_ARGS(addr), pdev->desc->model);
+		return -EOPNOTSUPP;
 	}
 	priv = priv_create(topology, pdev, addr);
 	if (!priv)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BARs.  In poll mode a BAR is memory in a file that a program maps; in the other modes it
+ * BARs.  In poll mode a BAR is memory in a file that a program maps; in no-mmap and trap mode it
  * is nothing but an address.  Either way it is somewhere in physical space, where DMA of
- * other devices finds it.  While the function does not decode memory, such a file is hidden
+ * other devices finds it.  In split mode it is both: memory for the program, and an address where
+ * the model answers.  While the function does not decode memory, such a file is hidden
  * (mem/device_mem.h): who touches a mapping gets SIGBUS.
  */
 #include "pci/priv.h"
@@ -44,7 +45,7 @@ static int bar_open_memory(struct pci_priv *priv, unsigned int n)
 	if (rc)
 		return rc;
 	io->provided = true;
-	bar->pa = mem_run_phys(&io->run, 0, &(u32){0});
+	bar->mem_pa = bar->pa = mem_run_phys(&io->run, 0, &(u32){0});
 	bar->mem = mem_phys_ptr(priv->pdev->system->mem, bar->pa, &length);
 	return 0;
 }
@@ -53,11 +54,15 @@ static int bar_open(struct pci_priv *priv, unsigned int n)
 {
 	const struct pci_bar_desc *desc = &priv->pdev->desc->bars[n];
 	struct pci_bar_io *io = &priv->bar_io[n];
+	bool split = priv->pdev->access == PCI_ACCESS_SPLIT;
+	int rc = 0;
 
 	if (!desc->size || desc->io)
 		return 0;
-	if (priv->memory)
-		return bar_open_memory(priv, n);
+	if (priv->memory && (!split || desc->areas[0].size))
+		rc = bar_open_memory(priv, n);
+	if (rc || (priv->memory && !split))
+		return rc;
 	io->pdev = priv->pdev;
 	io->bar = n;
 	return mem_io_create(priv->pdev->system->mem, desc->size, &bar_io_ops, io, &io->io,
@@ -133,7 +138,7 @@ void bars_close(struct pci_priv *priv)
 		struct pci_bar_io *io = &priv->bar_io[i];
 
 		priv->pdev->bars[i].mem = NULL;
-		priv->pdev->bars[i].pa = 0;
+		priv->pdev->bars[i].pa = priv->pdev->bars[i].mem_pa = 0;
 		mem_io_destroy(io->io);
 		if (io->provided)
 			mem_device_withdraw(priv->memory, PCI_REGION_OFFSET((u64)i), &io->run);
@@ -149,7 +154,7 @@ int bars_open(struct pci_priv *priv, struct mem_device *memory)
 {
 	int rc = 0;
 
-	if (priv->pdev->access == PCI_ACCESS_POLL) {
+	if (pci_in_memory(priv->pdev)) {
 		priv->memory = memory;
 		if (!memory) {
 			rc = mem_device_create(priv->pdev->system->mem, -1, false,

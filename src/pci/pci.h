@@ -5,13 +5,14 @@
  * rights per bit, base address registers, interrupts, resets, its place on a bus and
  * in a group, and a thread to work in.  Whoever drives it (vfio/) opens it.
  *
- * Registers are reached in one of three modes, chosen when the device is made:
+ * Registers are reached in one of four modes, chosen when the device is made:
  *
  *   poll     a program maps them as plain memory and nobody sees its accesses: the model's work()
  *            compares what it finds in memory with what it knows
  *   no-mmap  they cannot be mapped: every access is a call
  *   trap     they can be mapped, and each access raises a fault that the way in
  *            turns into the same calls
+ *   split    the model says which pages are mapped as in poll mode; the others are reached by calls
  */
 #ifndef PCI_PCI_H
 #define PCI_PCI_H
@@ -37,6 +38,7 @@ enum pci_access {
 	PCI_ACCESS_POLL,
 	PCI_ACCESS_NO_MMAP,
 	PCI_ACCESS_TRAP,
+	PCI_ACCESS_SPLIT,
 };
 
 /** enum pci_irq - kinds of interrupts, numbered as VFIO does */
@@ -48,17 +50,26 @@ enum pci_irq {
 	PCI_IRQ_REQ,
 };
 
+#define PCI_AREAS 2
+
+/** struct pci_area - a part of a BAR: whole pages */
+struct pci_area {
+	u64 offset, size;
+};
+
 /**
  * struct pci_bar_desc - a base address register
  * @size: bytes, a power of two, 0: none
  * @wide: 64-bit: the next one must be 0
  * @prefetch, @io: as in the register's low bits
+ * @areas: what of it is mapped in split mode, in order, to the first of no size
  */
 struct pci_bar_desc {
 	u64 size;
 	bool wide;
 	bool prefetch;
 	bool io;
+	struct pci_area areas[PCI_AREAS];
 };
 
 /**
@@ -97,10 +108,10 @@ struct pci_desc {
  * struct pci_ops - what a function does
  * @bar_read: @size is 1, 2, 4 or 8, naturally aligned; the value
  * @bar_write: as @bar_read, and 64 for a direct store (MOVDIR64B, or 64 bytes in one write), @data
- *	little endian. In poll mode a model also takes these (a pwrite), and leaves memory as a read
- *	is to find it.
- * @work: do what is to be done, for a bounded time (about a millisecond).  In poll mode also look
- *	at memory.
+ *	little endian. In poll and split mode a model also takes these (a pwrite), and leaves memory
+ *	as a read is to find it.
+ * @work: do what is to be done, for a bounded time (about a millisecond).  In poll and split mode
+ *	also look at memory.
  *	Return: was there anything? (it is called again at once)
  * @reset: to power-on values; called with no work() running and no bar access under way, bus master
  *	off; must end all DMA and forget all work.  Interrupt state is this room's.
@@ -158,13 +169,15 @@ bool pci_addr_parse(const char *text, struct pci_addr *ret_addr);
 
 /**
  * struct pci_bar - one of a living function
- * @mem: its memory while it is open in poll mode, else NULL
+ * @mem: its memory while it is open in poll mode, or in split mode and has areas; else NULL
+ * @mem_pa: of that memory; 0: there is none
  * @pa: where it is in physical space while it is open (in all modes: DMA of other devices reaches
- *	it)
+ *	it).  In split mode not its memory: such DMA becomes calls
  */
 struct pci_bar {
 	u64 size;
 	u8 *mem;
+	u64 mem_pa;
 	u64 pa;
 };
 
@@ -191,6 +204,12 @@ struct pci_dev {
 	struct pci_priv *priv;
 };
 
+/** pci_in_memory() - does a program map registers as memory, so that work() has to look? */
+static inline bool pci_in_memory(const struct pci_dev *pdev)
+{
+	return pdev->access == PCI_ACCESS_POLL || pdev->access == PCI_ACCESS_SPLIT;
+}
+
 /* ---- a function's life ---- */
 
 /**
@@ -198,7 +217,8 @@ struct pci_dev {
  * @topology: of the system (pci/topology.h)
  * @probe: puts pdev->dev behind an IOMMU (iommufd_generic_probe() or a model's own); NULL: behind
  *	none
- * Return: 0; -EEXIST the address is taken; -EINVAL desc makes no sense (logged); -ENOMEM; @probe's.
+ * Return: 0; -EEXIST the address is taken; -EINVAL desc makes no sense, -EOPNOTSUPP split mode, but
+ *	no areas (logged); -ENOMEM; @probe's.
  */
 int pci_dev_add(struct pci_topology *topology, struct pci_dev *pdev, struct pci_addr addr,
 		int (*probe)(struct iommufd_system *system, struct device *dev));
@@ -218,12 +238,12 @@ void pci_dev_kick(struct pci_dev *pdev);
 bool pci_bus_master(const struct pci_dev *pdev);
 
 /**
- * pci_bar_publish() - in poll mode put @size (1, 2, 4, 8) bytes where a program reads them; else
- * nothing
+ * pci_bar_publish() - where there is memory put @size (1, 2, 4, 8) bytes where a program reads
+ * them; else nothing
  */
 void pci_bar_publish(struct pci_dev *pdev, unsigned int bar, u64 offset, u64 value,
 		     unsigned int size);
-/** pci_bar_peek() - in poll mode what a program has left there (read once); else 0 */
+/** pci_bar_peek() - what a program has left in memory there (read once); 0: there is none */
 u64 pci_bar_peek(const struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned int size);
 
 /**
@@ -258,7 +278,7 @@ struct pci_client {
 /**
  * pci_dev_open() - begin to drive it: reset, memory decode on, bus master off, work() runs
  * @memory: where BARs are kept that a program maps: the file behind its descriptor, BAR n at
- *	pci_bar_offset(n).  NULL: they have memory of their own (poll mode), which nobody maps.
+ *	pci_bar_offset(n).  NULL: they have memory of their own, which nobody maps.
  * Return: 0, -EBUSY somebody has, -ENODEV it is going, -ENOMEM, ops->opened's.
  */
 int pci_dev_open(struct pci_dev *pdev, struct pci_client *client, struct mem_device *memory);

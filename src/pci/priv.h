@@ -38,7 +38,7 @@ struct pci_bar_io {
 	struct pci_dev *pdev;
 	unsigned int bar;
 	struct mem_io *io;
-	struct mem_run run; /* in poll mode */
+	struct mem_run run; /* in poll and split mode */
 	bool provided;	    /* is run */
 };
 
@@ -79,8 +79,8 @@ enum pci_driver_state {
  * @irq_mode: enum pci_irq or -1
  * @pin: the level the model gave; @told: what the client knows; @telling: somebody is telling it;
  *under lock
- * @memory: where BARs are in poll mode; @own_memory: made by us; @hidden: from who has mapped them.
- *	Under op_lock
+ * @memory: where BARs are in poll and split mode; @own_memory: made by us; @hidden: from who has
+ *	mapped them.  Under op_lock
  * @users: who found it by the topology; @open: somebody drives it; @going: it is being removed;
  *@shown: it can be found; @driver: is it vfio-pci's? @driver_override: "" none; all under
  *topology->lock

@@ -141,7 +141,7 @@ static void *worker_main(void *data)
 	struct pci_dev *pdev = data;
 	struct pci_worker *worker = &pdev->priv->worker;
 	struct worker_pace pace = {.sleep_ns = SLEEP_MIN_NS, .go_at = LATE_MIN};
-	bool polls = pdev->access == PCI_ACCESS_POLL && pdev->ops->work;
+	bool polls = pci_in_memory(pdev) && pdev->ops->work;
 	struct task task = {.kthread = true};
 	u32 state;
 

@@ -200,14 +200,14 @@ int vfio_export_feature(struct vfio_device *vdev, u32 flags, u64 arg, size_t len
 
 /* ---- what a native container maps ---- */
 
-/* Which BAR of @vdev is physical [@pa, @pa + @length)? */
+/* Which BAR of @vdev has its memory at physical [@pa, @pa + @length)? */
 static bool bar_find(const struct vfio_device *vdev, u64 pa, u64 length, u32 *ret_bar)
 {
 	for (u32 i = 0; i < PCI_BARS; i++) {
 		const struct pci_bar *bar = &vdev->pdev->bars[i];
 
-		if (bar->pa && pa >= bar->pa && pa - bar->pa < bar->size &&
-		    length <= bar->size - (pa - bar->pa)) {
+		if (bar->mem_pa && pa >= bar->mem_pa && pa - bar->mem_pa < bar->size &&
+		    length <= bar->size - (pa - bar->mem_pa)) {
 			*ret_bar = i;
 			return true;
 		}
@@ -233,7 +233,7 @@ static int bar_dmabuf(struct vfio *vfio, u64 pa, u64 length, struct dmabuf **ret
 		return -EFAULT;
 	mutex_lock(&found->set->lock);
 	if (found->open_count && bar_find(found, pa, length, &bar))
-		rc = export_create(found, bar, pa - found->pdev->bars[bar].pa, length, true,
+		rc = export_create(found, bar, pa - found->pdev->bars[bar].mem_pa, length, true,
 				   ret_dmabuf);
 	mutex_unlock(&found->set->lock);
 	vfio_device_put(found);

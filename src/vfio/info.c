@@ -37,8 +37,28 @@ bool vfio_bar_mappable(const struct vfio_device *vdev, u32 index)
 {
 	const struct pci_dev *pdev = vdev->pdev;
 
-	return index < PCI_BARS && pdev->access != PCI_ACCESS_NO_MMAP &&
-	       pdev->bars[index].size >= PAGE_SIZE && !pdev->desc->bars[index].io;
+	if (index >= PCI_BARS || pdev->access == PCI_ACCESS_NO_MMAP)
+		return false;
+	if (pdev->access == PCI_ACCESS_SPLIT)
+		return pdev->desc->bars[index].areas[0].size;
+	return pdev->bars[index].size >= PAGE_SIZE && !pdev->desc->bars[index].io;
+}
+
+bool vfio_bar_area_mappable(const struct vfio_device *vdev, u32 index, u64 offset, u64 length)
+{
+	const struct pci_bar_desc *bar = &vdev->pdev->desc->bars[index];
+	u64 size = ALIGN_UP(bar->size, PAGE_SIZE);
+
+	if (vdev->pdev->access != PCI_ACCESS_SPLIT)
+		return offset <= size && length <= size - offset;
+	for (unsigned int i = 0; i < PCI_AREAS && bar->areas[i].size; i++) {
+		const struct pci_area *area = &bar->areas[i];
+
+		if (offset >= area->offset && offset - area->offset < area->size &&
+		    length <= area->size - (offset - area->offset))
+			return true;
+	}
+	return false;
 }
 
 /* What is at @info.index; false: nothing ever. */
@@ -61,24 +81,68 @@ static bool region_describe(const struct vfio_device *vdev, struct vfio_region_i
 	return info->index < VFIO_PCI_VGA_REGION_INDEX;
 }
 
-/* The one capability there is: the pages of the MSI-X table may be mapped, too. */
+/**
+ * struct region_caps - what hangs off the answer, as the program finds it behind the struct
+ * @len: bytes of it
+ */
+struct region_caps {
+	u64 words[2 + 2 * PCI_AREAS + 1];
+	u32 len;
+};
+
+/* One more, of whole words; it becomes the last one of the chain. */
+static void *caps_add(struct region_caps *caps, u32 *last, u16 id, u32 len)
+{
+	struct vfio_info_cap_header *cap = (void *)((u8 *)caps->words + caps->len);
+
+	if (caps->len)
+		((struct vfio_info_cap_header *)((u8 *)caps->words + *last))->next =
+			(u32)sizeof(struct vfio_region_info) + caps->len;
+	*cap = (struct vfio_info_cap_header){.id = id, .version = 1};
+	*last = caps->len;
+	caps->len += len;
+	return cap;
+}
+
+/* Of a mappable BAR: which parts can be mapped if not all; and so can the MSI-X table's pages. */
+static void region_caps(const struct vfio_device *vdev, u32 index, struct region_caps *caps)
+{
+	const struct pci_desc *desc = vdev->pdev->desc;
+	const struct pci_area *areas = desc->bars[index].areas;
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	u32 last = 0, n = 0;
+
+	while (n < PCI_AREAS && areas[n].size)
+		n++;
+	if (vdev->pdev->access == PCI_ACCESS_SPLIT) {
+		sparse = caps_add(caps, &last, VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+				  (u32)(sizeof(*sparse) + n * sizeof(*sparse->areas)));
+		sparse->nr_areas = n;
+		for (u32 i = 0; i < n; i++)
+			sparse->areas[i] = (struct vfio_region_sparse_mmap_area){
+				.offset = areas[i].offset, .size = areas[i].size};
+	}
+	if (desc->msix_vectors && index == desc->msix_bar)
+		caps_add(caps, &last, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+			 sizeof(struct vfio_info_cap_header));
+}
+
 static int region_put_caps(const struct vfio_device *vdev, struct vfio_region_info *info, u64 arg)
 {
-	const struct vfio_info_cap_header cap = {.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
-						 .version = 1};
-	const struct pci_desc *desc = vdev->pdev->desc;
+	struct region_caps caps = {0};
 
 	info->cap_offset = 0;
-	if (!desc->msix_vectors || info->index != desc->msix_bar ||
-	    !(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+	if (info->flags & VFIO_REGION_INFO_FLAG_MMAP)
+		region_caps(vdev, info->index, &caps);
+	if (!caps.len)
 		return 0;
 	info->flags |= VFIO_REGION_INFO_FLAG_CAPS;
-	if (info->argsz < sizeof(*info) + sizeof(cap)) {
-		info->argsz = sizeof(*info) + sizeof(cap);
+	if (info->argsz < sizeof(*info) + caps.len) {
+		info->argsz = (u32)sizeof(*info) + caps.len;
 		return 0;
 	}
 	info->cap_offset = sizeof(*info);
-	return copy_to_user(arg + sizeof(*info), &cap, sizeof(cap));
+	return copy_to_user(arg + sizeof(*info), caps.words, caps.len);
 }
 
 int vfio_get_region_info(struct vfio_device *vdev, u64 arg)

@@ -51,7 +51,7 @@ static int device_memory(struct vfio_device *vdev, struct file *file)
 	int host_fd = -1;
 	int rc = 0;
 
-	if (vdev->pdev->access != PCI_ACCESS_POLL)
+	if (!pci_in_memory(vdev->pdev))
 		return 0;
 	if (file->host_memory)
 		rc = file->host_memory(file, true, &host_fd);

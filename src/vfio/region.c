@@ -206,14 +206,12 @@ int vfio_region_mmap(struct vfio_file *df, u64 length, int prot, int flags, u64 
 {
 	const struct vfio_device *vdev = df->vdev;
 	u32 index = PCI_REGION_INDEX(offset);
-	u64 start = offset & (BIT_ULL(PCI_REGION_SHIFT) - 1), size;
+	u64 start = offset & (BIT_ULL(PCI_REGION_SHIFT) - 1);
 	int rc = 0;
 
 	if ((offset & PCI_REGION_TAG_MASK) != PCI_REGION_TAG || (flags & MAP_TYPE) == MAP_PRIVATE ||
-	    !vfio_bar_mappable(vdev, index))
-		return -EINVAL;
-	size = ALIGN_UP(vdev->pdev->bars[index].size, PAGE_SIZE);
-	if (start > size || length > size - start)
+	    !vfio_bar_mappable(vdev, index) ||
+	    !vfio_bar_area_mappable(vdev, index, start, length))
 		return -EINVAL;
 	*ret_map = (struct file_map){.host_fd = -1, .host_offset = offset, .length = length};
 	if (vdev->pdev->access == PCI_ACCESS_TRAP) {

@@ -254,6 +254,8 @@ int vfio_get_region_info(struct vfio_device *vdev, u64 arg);
 int vfio_get_irq_info(struct vfio_device *vdev, u64 arg);
 /** vfio_bar_mappable() - has BAR @index VFIO_REGION_INFO_FLAG_MMAP? */
 bool vfio_bar_mappable(const struct vfio_device *vdev, u32 index);
+/** vfio_bar_area_mappable() - and can this part of it be mapped? */
+bool vfio_bar_area_mappable(const struct vfio_device *vdev, u32 index, u64 offset, u64 length);
 
 /* ---- regions (region.c) ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Registers of devices, driven by group and container: mapped by several descriptors of one
- * device, and mapped into the container, whether memory is behind them (01:00.0) or not (02:00.0).
+ * device, and mapped into the container, whether memory is behind them (01:00.0), or not
+ * (02:00.0), or behind some of them (03:00.0).
  */
 #include "prog.h"
 
@@ -11,12 +12,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <iommufd/uapi/vfio.h>
 
 #define PAGE 4096
 #define MEMORY_DEVICE "0000:01:00.0"
 #define TRAP_DEVICE   "0000:02:00.0"
+#define SPLIT_DEVICE  "0000:03:00.0"
 
 struct rig {
 	int container, group, device;
@@ -303,6 +306,60 @@ static void without_decode_a_touch_is_a_bus_error(const char *name)
 	rig_close(&rig);
 }
 
+/* ---- registers of which only some are mapped ---- */
+
+struct split_info {
+	struct vfio_region_info info;
+	struct vfio_region_info_cap_sparse_mmap sparse;
+	struct vfio_region_sparse_mmap_area area;
+	struct vfio_info_cap_header msix;
+};
+
+static void split_describe(int device, struct split_info *ret)
+{
+	*ret = (struct split_info){ .info = { .argsz = sizeof(*ret) } };
+	CHECK(ioctl(device, VFIO_DEVICE_GET_REGION_INFO, ret) == 0);
+	CHECK(ret->info.flags == (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+				  VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS));
+	CHECK(ret->info.cap_offset == sizeof(ret->info));
+	CHECK(ret->sparse.header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	CHECK(ret->sparse.nr_areas == 1);
+	CHECK(ret->sparse.header.next == offsetof(struct split_info, msix));
+	CHECK(ret->msix.id == VFIO_REGION_INFO_CAP_MSIX_MAPPABLE && !ret->msix.next);
+	/* The disk's registers are calls, its doorbells and what follows them memory. */
+	CHECK(ret->area.offset == PAGE && ret->area.size == ret->info.size - PAGE);
+}
+
+static void only_what_is_an_area_is_mapped(void)
+{
+	struct rig rig = rig_open(SPLIT_DEVICE);
+	volatile uint32_t *doorbells;
+	struct split_info split;
+	uint32_t value;
+	char *va;
+
+	split_describe(rig.device, &split);
+	CHECK_ERRNO(EINVAL, (long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, rig.device,
+				       (off_t)split.info.offset));
+	CHECK_ERRNO(EINVAL, (long)mmap(NULL, split.info.size, PROT_READ, MAP_SHARED, rig.device,
+				       (off_t)split.info.offset));
+	va = mmap(NULL, split.area.size, PROT_READ | PROT_WRITE, MAP_SHARED, rig.device,
+		  (off_t)(split.info.offset + split.area.offset));
+	CHECK(va != MAP_FAILED);
+	maps[num_maps].ptr = va;
+	maps[num_maps++].length = split.area.size;
+	doorbells = (volatile uint32_t *)va;
+	CHECK(store(doorbells + 512, 1) && touch(doorbells + 512, &value) && value == 1);
+	CHECK(pread(rig.device, &value, 4, (off_t)split.info.offset + 8) == 4 && value == 0x10400);
+	CHECK(dma_map(&rig, doorbells, split.area.size, 0x100000) == 0);
+	decode_set(rig.device, false);
+	CHECK(!touch(doorbells, &value));
+	CHECK_ERRNO(EIO, pread(rig.device, &value, 4, (off_t)split.info.offset + 8));
+	decode_set(rig.device, true);
+	CHECK(touch(doorbells, &value));
+	rig_close(&rig);
+}
+
 /* ---- from many threads, and with the file as a weapon ---- */
 
 static struct {
@@ -427,6 +484,7 @@ int main(void)
 	registers_are_mapped_into_the_container(MEMORY_DEVICE);
 	/* Before this process is traced, and while it is. */
 	for (int traced = 0; traced < 2; traced++) {
+		only_what_is_an_area_is_mapped();
 		without_decode_a_touch_is_a_bus_error(MEMORY_DEVICE);
 		many_at_once_harm_nobody(MEMORY_DEVICE);
 		who_cuts_the_file_off_harms_itself();

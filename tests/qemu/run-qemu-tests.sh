@@ -83,6 +83,11 @@ boot_trapped() {
 	boot_by_iommufd
 }
 
+boot_split() {
+	nvme_options=,access=split
+	boot_by_iommufd
+}
+
 # QEMU's block driver does the work of a driver, in qemu-img and qemu-io.
 # (Only through a type1 container: before a device is attached iommufd in its place has one range
 # of iova, and this QEMU looks for room in all but the first.)
@@ -118,4 +123,5 @@ check "a guest boots by a type1 container" boot_by_container native
 check "a guest boots by iommufd in the container's place" boot_by_container compat
 check "a guest boots with each register access a call" boot_without_mmap
 check "a guest boots with register accesses trapped" boot_trapped
+check "a guest boots with doorbells mapped and the other registers calls" boot_split
 finish

@@ -117,7 +117,7 @@ static u64 doorbell_pair(const struct nvme *nvme, u32 i)
 {
 	u32 offset = NVME_REG_DOORBELLS + 8 * i;
 
-	if (nvme->pdev.access == PCI_ACCESS_POLL)
+	if (pci_in_memory(&nvme->pdev))
 		return pci_bar_peek(&nvme->pdev, 0, offset, 8);
 	return nvme_reg(nvme, offset) | (u64)nvme_reg(nvme, offset + 4) << 32;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers (1.4, 3.1) are words of memory, in every mode: where a program maps them, that memory;
- * else an array of ours.  An access stores or loads a word; what a store means is found by work().
+ * Registers (1.4, 3.1) are words of memory, in every mode: where a program maps them (in split mode
+ * doorbells only), that memory; else an array of ours.  An access stores or loads a word; what a
+ * store means is found by work().
  *
  * Mapped registers cannot tell a write that changes nothing.  Two have such writes: INTMC,
  * whose writes of a mask it shows itself would be lost, so a mapped one reads as 0; and a doorbell
@@ -24,21 +25,27 @@ u64 nvme_now(void)
 	return (u64)now.tv_sec * 1000000000 + (u64)now.tv_nsec;
 }
 
+/* Those before the doorbells. */
 static bool mapped(const struct nvme *nvme)
 {
 	return nvme->pdev.access == PCI_ACCESS_POLL;
 }
 
+static bool in_memory(const struct nvme *nvme, u32 offset)
+{
+	return mapped(nvme) || (offset >= NVME_REG_DOORBELLS && pci_in_memory(&nvme->pdev));
+}
+
 u32 nvme_reg(const struct nvme *nvme, u32 offset)
 {
-	if (mapped(nvme))
+	if (in_memory(nvme, offset))
 		return (u32)pci_bar_peek(&nvme->pdev, 0, offset, 4);
 	return atomic_load_explicit(&nvme->file[offset / 4], memory_order_acquire);
 }
 
 void nvme_reg_set(struct nvme *nvme, u32 offset, u32 value)
 {
-	if (mapped(nvme))
+	if (in_memory(nvme, offset))
 		pci_bar_publish(&nvme->pdev, 0, offset, value, 4);
 	else
 		atomic_store_explicit(&nvme->file[offset / 4], value, memory_order_release);
@@ -439,8 +446,8 @@ bool nvme_regs_poll(struct nvme *nvme)
 	}
 	if (nvme->state == NVME_ON && !failed(nvme))
 		did |= nvme_doorbells(nvme);
-	if (mapped(nvme) ? !did && ++nvme->idle % SCAN_EVERY == 0
-			 : atomic_exchange(&nvme->scan, false))
+	if (pci_in_memory(&nvme->pdev) ? !did && ++nvme->idle % SCAN_EVERY == 0
+				       : atomic_exchange(&nvme->scan, false))
 		scan(nvme);
 	return did;
 }

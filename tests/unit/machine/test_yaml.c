@@ -63,7 +63,7 @@ static const struct mistake {
 	{"devices:\n  - {model: nvme, addr: 00:20.0}\n", "m.yaml:2:25: 00:20.0: not an address"},
 	{"devices:\n  - {model: nvme, addr: 00:01.8}\n", "m.yaml:2:25: 00:01.8: not an address"},
 	{"devices:\n  - {model: nvme, access: fast}\n",
-	 "m.yaml:2:27: fast: not a value of access: poll, no-mmap, trap"},
+	 "m.yaml:2:27: fast: not a value of access: poll, no-mmap, trap, split"},
 	{"devices:\n  - {model: nvme, iommu: none}\n", "m.yaml:2:5: none: no IOMMU has this id"},
 	{"devices:\n  - {model: nvme, id: a b}\n", "m.yaml:2:23: a b: not a name"},
 	{"devices:\n  - {model: nvme, id: \"\"}\n", "m.yaml:2:23: : not a name"},

@@ -11,7 +11,10 @@ const struct pci_desc edu_vf_desc = {
 	.class_code = 0x00ff00,
 	.bars = {[0] = {.size = EDU_BAR0_SIZE, .wide = true},
 		 [2] = {.size = 0x2000},
-		 [4] = {.size = EDU_RAM_SIZE, .wide = true, .prefetch = true}},
+		 [4] = {.size = EDU_RAM_SIZE,
+			.wide = true,
+			.prefetch = true,
+			.areas = {{0, EDU_RAM_SIZE}}}},
 	.msix_vectors = 4,
 	.msix_bar = 2,
 	.msix_pba = 0x1000,
@@ -29,7 +32,10 @@ const struct pci_desc edu_desc = {
 	.revision = 0x10,
 	.bars = {[0] = {.size = EDU_BAR0_SIZE, .wide = true},
 		 [2] = {.size = 0x2000},
-		 [4] = {.size = EDU_RAM_SIZE, .wide = true, .prefetch = true}},
+		 [4] = {.size = EDU_RAM_SIZE,
+			.wide = true,
+			.prefetch = true,
+			.areas = {{0, EDU_RAM_SIZE}}}},
 	.intx_pin = 1,
 	.msi_vectors = 8,
 	.msix_vectors = 16,
@@ -45,6 +51,11 @@ const struct pci_desc edu_desc = {
 	.sriov_vfs = EDU_VFS,
 	.vf = &edu_vf_desc,
 };
+
+static bool in_memory(const struct pci_dev *pdev, unsigned int bar)
+{
+	return pdev->access == PCI_ACCESS_POLL || (bar == EDU_RAM_BAR && pci_in_memory(pdev));
+}
 
 /* ---- registers ---- */
 
@@ -136,7 +147,7 @@ static u64 edu_bar_read(struct pci_dev *pdev, unsigned int bar, u64 offset, unsi
 	struct edu *edu = to_edu(pdev);
 	u64 value = 0;
 
-	if (pdev->access == PCI_ACCESS_POLL)
+	if (in_memory(pdev, bar))
 		return pci_bar_peek(pdev, bar, offset, size);
 	mutex_lock(&edu->lock);
 	if (bar == 0)
@@ -153,7 +164,7 @@ static void edu_bar_write(struct pci_dev *pdev, unsigned int bar, u64 offset, co
 	struct edu *edu = to_edu(pdev);
 	bool level;
 
-	if (pdev->access == PCI_ACCESS_POLL) {
+	if (in_memory(pdev, bar)) {
 		for (unsigned int i = 0; i < size; i++)
 			pci_bar_publish(pdev, bar, offset + i, ((const u8 *)data)[i], 1);
 		pci_dev_kick(pdev);
@@ -281,7 +292,7 @@ struct edu *edu_create(const struct pci_desc *desc, enum pci_access access)
 	edu->pdev.ops = &edu_ops;
 	edu->pdev.access = access;
 	edu->refuse_vf = UINT32_MAX;
-	if (access != PCI_ACCESS_POLL)
+	if (!pci_in_memory(&edu->pdev))
 		edu->ram = calloc(1, EDU_RAM_SIZE);
 	return edu;
 }

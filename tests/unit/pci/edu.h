@@ -41,8 +41,8 @@
 
 /**
  * struct edu - the device
- * @regs: BAR 0, in no-mmap and trap modes; in poll mode what work() knows of it
- * @ram: BAR 4, in no-mmap and trap modes
+ * @regs: BAR 0; in poll mode what work() knows of it
+ * @ram: BAR 4, in no-mmap and trap modes; in split mode it is mapped, and BAR 0 is not
  * @works, @resets: calls counted
  * @in_work: inside work(); a test asserts that it never is where it may not
  * @refuse_vf: vf_enable() says -EPERM from this one on

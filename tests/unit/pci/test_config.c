@@ -240,8 +240,8 @@ static void a_plain_function_has_256_bytes(void **state)
 static void a_description_must_make_sense(void **state)
 {
 	struct rig *rig = *state;
-	struct pci_desc bad[] = {edu_desc, edu_desc, edu_desc, edu_desc,
-				 edu_desc, edu_desc, edu_desc, edu_desc};
+	struct pci_desc bad[] = {edu_desc, edu_desc, edu_desc, edu_desc, edu_desc, edu_desc,
+				 edu_desc, edu_desc, edu_desc, edu_desc, edu_desc};
 	struct edu *edu;
 
 	bad[0].bars[0].size = 3000;
@@ -252,12 +252,22 @@ static void a_description_must_make_sense(void **state)
 	bad[5].msi_vectors = 5;
 	bad[6].has_pcie = false;
 	bad[7].vf = NULL;
+	bad[8].bars[4].areas[0].offset = 0x800;
+	bad[9].bars[4].areas[1] = (struct pci_area){0xf000, PAGE_SIZE}; /* twice there */
+	bad[10].bars[4].areas[0].size = 2 * EDU_RAM_SIZE;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		edu = edu_create(&bad[i], PCI_ACCESS_NO_MMAP);
 		assert_int_equal(pci_dev_add(rig->topology, &edu->pdev, rig_addr("00:01.0"), NULL),
 				 -EINVAL);
 		edu->pdev.ops->destroy(&edu->pdev);
 	}
+	/* Nothing that could be mapped apart. */
+	bad[0] = edu_desc;
+	bad[0].bars[4].areas[0].size = 0;
+	edu = edu_create(&bad[0], PCI_ACCESS_SPLIT);
+	assert_int_equal(pci_dev_add(rig->topology, &edu->pdev, rig_addr("00:01.0"), NULL),
+			 -EOPNOTSUPP);
+	edu->pdev.ops->destroy(&edu->pdev);
 }
 
 int main(void)

@@ -108,6 +108,29 @@ static void without_decode_a_touch_is_a_bus_error(void **state)
 	mapped_end(&m);
 }
 
+static void in_split_mode_the_mapped_part_goes_away_too(void **state)
+{
+	struct rig *rig = *state;
+	struct mapped m = {.edu = rig_add(rig, "0000:00:01.0", NULL, PCI_ACCESS_SPLIT)};
+	u32 value;
+
+	mapped_open(rig, &m);
+	bar_write(m.edu, 0, EDU_SCRATCH, 5, 4);
+	m.ram[0x3000] = 3;
+	assert_int_equal(bar_read(m.edu, EDU_RAM_BAR, 0x3000, 1), 3);
+	cfg_write(m.edu, PCI_COMMAND, 0, 2);
+	assert_int_equal(look((u32 *)(m.ram + 0x3000), &value), -EFAULT);
+	assert_int_equal(pci_bar_access(&m.edu->pdev, 0, EDU_SCRATCH, &value, 4, false), -EIO);
+	cfg_write(m.edu, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	assert_int_equal(look((u32 *)(m.ram + 0x3000), &value), 0);
+	assert_int_equal(value, 3);
+	assert_int_equal(bar_read(m.edu, 0, EDU_SCRATCH, 4), 5);
+	rig_close(&m.told);
+	munmap(m.regs, EDU_BAR0_SIZE);
+	munmap(m.ram, EDU_RAM_SIZE);
+	mem_device_free(m.memory);
+}
+
 static void asleep_a_touch_is_a_bus_error_and_awake_it_is_reset(void **state)
 {
 	struct mapped m;
@@ -357,6 +380,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(without_decode_a_touch_is_a_bus_error),
+		CASE(in_split_mode_the_mapped_part_goes_away_too),
 		CASE(asleep_a_touch_is_a_bus_error_and_awake_it_is_reset),
 		CASE(a_reset_goes_by_the_command_register_it_spares),
 		CASE(what_had_begun_goes_on_without_decode),

@@ -8,7 +8,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
-static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP, PCI_ACCESS_TRAP};
+static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP, PCI_ACCESS_TRAP,
+					PCI_ACCESS_SPLIT};
 
 static void opening_resets_and_decodes_but_does_no_dma(void **state)
 {

@@ -8,7 +8,8 @@
 
 #include "mem/io.h"
 
-static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP, PCI_ACCESS_TRAP};
+static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP, PCI_ACCESS_TRAP,
+					PCI_ACCESS_SPLIT};
 
 struct pair {
 	struct edu *from, *to;
@@ -43,10 +44,11 @@ static void memory_of_another_function_is_reached(void **state)
 {
 	struct rig *rig = *state;
 
-	for (size_t i = 0; i < 9; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(modes) * ARRAY_SIZE(modes); i++) {
 		struct pair pair;
 
-		pair_begin(rig, &pair, modes[i / 3], modes[i % 3], EDU_RAM_BAR);
+		pair_begin(rig, &pair, modes[i / ARRAY_SIZE(modes)], modes[i % ARRAY_SIZE(modes)],
+			   EDU_RAM_BAR);
 		for (u32 j = 0; j < 0x1000; j++)
 			rig->memory[j] = (u8)(j * 7 + i);
 		memset(rig->memory + 0x2000, 0, 0x1000);

@@ -472,6 +472,118 @@ static int begin_no_mmap(void **state)
 	return rig_begin(state);
 }
 
+/* ---- split: some pages are mapped, the others are calls ---- */
+
+static int begin_split(void **state)
+{
+	rig_access = PCI_ACCESS_SPLIT;
+	return rig_begin(state);
+}
+
+static void in_split_mode_a_region_says_what_can_be_mapped(void **state)
+{
+	const u32 flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+			  VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+	struct {
+		struct vfio_region_info info;
+		struct vfio_region_info_cap_sparse_mmap sparse;
+		struct vfio_region_sparse_mmap_area areas[2];
+		struct vfio_info_cap_header msix;
+		u32 behind;
+	} big = {.info = {.argsz = offsetof(typeof(big), behind)}, .behind = 0xabcd};
+	struct vfio_region_info info;
+	int fd = rig_device(0, 0);
+
+	/* Not enough room: how much it would be. */
+	for (u32 argsz = sizeof(info); argsz < big.info.argsz; argsz += 4) {
+		big.info.index = 0;
+		info = (struct vfio_region_info){.argsz = argsz};
+		assert_int_equal(rig_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info), 0);
+		assert_int_equal(info.argsz, big.info.argsz);
+		assert_int_equal(info.flags, flags);
+		assert_int_equal(info.cap_offset, 0);
+	}
+	assert_int_equal(rig_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &big), 0);
+	assert_int_equal(big.info.flags, flags);
+	assert_int_equal(big.info.size, TOY_BAR0);
+	assert_int_equal(big.info.cap_offset, sizeof(big.info));
+	assert_int_equal(big.sparse.header.id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	assert_int_equal(big.sparse.header.version, 1);
+	assert_int_equal(big.sparse.header.next, offsetof(typeof(big), msix));
+	assert_int_equal(big.sparse.nr_areas, 2);
+	assert_int_equal(big.sparse.reserved, 0);
+	assert_int_equal(big.areas[0].offset, TOY_AREA);
+	assert_int_equal(big.areas[0].size, TOY_AREA_SIZE);
+	assert_int_equal(big.areas[1].offset, TOY_TABLE);
+	assert_int_equal(big.areas[1].size, TOY_BAR0 - TOY_TABLE);
+	assert_int_equal(big.msix.id, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+	assert_int_equal(big.msix.version, 1);
+	assert_int_equal(big.msix.next, 0);
+	assert_int_equal(big.behind, 0xabcd);
+	/* One without an MSI-X table, and one of which nothing is mapped. */
+	big.info = (struct vfio_region_info){.argsz = sizeof(big), .index = 2};
+	assert_int_equal(rig_ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &big), 0);
+	assert_int_equal(big.info.flags, flags);
+	assert_int_equal(big.sparse.header.next, 0);
+	assert_int_equal(big.sparse.nr_areas, 1);
+	assert_int_equal(big.areas[0].offset, 0);
+	assert_int_equal(big.areas[0].size, TOY_BAR2);
+	assert_int_equal(region(fd, 3, &info), 0);
+	assert_int_equal(info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
+	rig_close(fd);
+}
+
+static int map_part(int fd, u64 offset, u64 length, void **ret_va)
+{
+	return iommufd_mmap(rig.proc, NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			    PCI_REGION_OFFSET(0) + offset, ret_va);
+}
+
+static void in_split_mode_only_whole_parts_of_an_area_are_mapped(void **state)
+{
+	static const u64 bad[][2] = {
+		{0, TOY_BAR0},
+		{0, PG},
+		{TOY_AREA - PG, 2 * PG},
+		{TOY_AREA, TOY_AREA_SIZE + PG},
+		{TOY_AREA + TOY_AREA_SIZE, PG},
+		{TOY_AREA, TOY_BAR0 - TOY_AREA},
+		{TOY_TABLE - PG, 2 * PG},
+		{TOY_BAR0 - PG, 2 * PG},
+		{TOY_BAR0, PG},
+	};
+	static const u64 good[][2] = {
+		{TOY_AREA, TOY_AREA_SIZE},
+		{TOY_AREA + PG, PG},
+		{TOY_TABLE, TOY_BAR0 - TOY_TABLE},
+		{TOY_BAR0 - PG, PG},
+	};
+	struct pci_dev *pdev = &rig.toys[0]->pdev;
+	int fd = rig_device(0, 0);
+	void *va;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(map_part(fd, bad[i][0], bad[i][1], &va), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(map_part(fd, good[i][0], good[i][1], &va), 0);
+		/* It is the memory that the model looks at. */
+		*(volatile u32 *)va = (u32)i + 7;
+		assert_int_equal(pci_bar_peek(pdev, 0, good[i][0], 4), i + 7);
+		iommufd_munmap(rig.proc, va, good[i][1]);
+	}
+	/* The others are calls, at once. */
+	assert_int_equal(rig_read(fd, TOY_ID, 8), TOY_MAGIC);
+	assert_int_equal(rig_write(fd, TOY_SCRATCH, 42, 8), 8);
+	assert_int_equal(rig.toys[0]->scratch, 42);
+	assert_int_equal(map_part(fd, TOY_AREA, PG, &va), 0);
+	rig_config_write(fd, 4, 0, 2);
+	assert_int_equal(mem_guard_copy(&(u32){0}, va, 4), -EFAULT);
+	rig_config_write(fd, 4, 2, 2);
+	assert_int_equal(*(volatile u32 *)va, 7);
+	rig_close(fd);
+	iommufd_munmap(rig.proc, va, PG);
+}
+
 /* ---- ioeventfds ---- */
 
 static bool soon(int fd, u64 offset, s64 want)
@@ -575,6 +687,10 @@ int main(void)
 		T(bars_are_mapped_and_outlive_the_descriptor),
 		cmocka_unit_test_setup_teardown(without_mmap_registers_are_calls_only,
 						begin_no_mmap, rig_end),
+		cmocka_unit_test_setup_teardown(in_split_mode_a_region_says_what_can_be_mapped,
+						begin_split, rig_end),
+		cmocka_unit_test_setup_teardown(
+			in_split_mode_only_whole_parts_of_an_area_are_mapped, begin_split, rig_end),
 		T(an_eventfd_writes_a_register),
 		T(every_failing_step_of_bind_and_attach_leaves_nothing),
 	};

@@ -36,6 +36,12 @@ static int begin_v1(void **state)
 	return container_begin(state, VFIO_TYPE1_IOMMU);
 }
 
+static int begin_split(void **state)
+{
+	rig_access = PCI_ACCESS_SPLIT;
+	return begin(state);
+}
+
 static int end(void **state)
 {
 	munmap(memory, 16 * PG);
@@ -366,6 +372,8 @@ int main(void)
 		T(devices_reach_what_is_mapped),
 		T(there_are_65535_mappings),
 		T(registers_of_a_device_can_be_mapped),
+		{"registers_of_a_device_can_be_mapped (split)",
+		 registers_of_a_device_can_be_mapped, begin_split, end, NULL},
 		T(unmap_refuses_in_the_order_it_is_specified),
 		T(version_two_takes_whole_mappings_only),
 		T(an_unmap_takes_nothing_beyond_its_range),

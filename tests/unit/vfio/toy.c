@@ -23,7 +23,7 @@ static u64 toy_read(struct pci_dev *pdev, unsigned int bar, u64 offset, unsigned
 	u64 value = 0;
 
 	if (bar)
-		return 0;
+		return pci_bar_peek(pdev, bar, offset, size);
 	mutex_lock(&toy->lock);
 	if (offset == TOY_ID)
 		value = TOY_MAGIC;
@@ -64,8 +64,11 @@ static void toy_write(struct pci_dev *pdev, unsigned int bar, u64 offset, const 
 	u64 value = 0;
 
 	memcpy(&value, data, size < 8 ? size : 8);
-	if (bar)
+	if (bar) {
+		if (size <= 8)
+			pci_bar_publish(pdev, bar, offset, value, size);
 		return;
+	}
 	/* With its lock held, as models raise interrupts. */
 	mutex_lock(&toy->lock);
 	if (size == 64 && offset == TOY_DIRECT) {
@@ -168,8 +171,10 @@ static const struct pci_ops toy_ops_no_migration = {
 
 #define TOY_DESC                                                                                   \
 	.model = "toy", .vendor = 0x1d0f, .device = 0x0001, .class_code = 0x088000,                \
-	.bars = {{.size = TOY_BAR0, .wide = true},                                                 \
-		 [2] = {.size = TOY_BAR2},                                                         \
+	.bars = {{.size = TOY_BAR0,                                                                \
+		  .wide = true,                                                                    \
+		  .areas = {{TOY_AREA, TOY_AREA_SIZE}, {TOY_TABLE, TOY_BAR0 - TOY_TABLE}}},        \
+		 [2] = {.size = TOY_BAR2, .areas = {{0, TOY_BAR2}}},                               \
 		 [3] = {.size = 0x100},                                                            \
 		 [4] = {.size = 0x20, .io = true}},                                                \
 	.msi_vectors = 4, .msix_vectors = TOY_VECTORS, .msix_bar = 0, .msix_table = TOY_TABLE,     \

@@ -22,6 +22,9 @@
 #define TOY_PBA	     0xc000
 #define TOY_VECTORS  8
 #define TOY_BAR2     0x4000
+/* What is mapped in split mode: these pages, those of the MSI-X table, and BAR 2. */
+#define TOY_AREA      0x2000
+#define TOY_AREA_SIZE 0x3000
 
 struct vfio;
 

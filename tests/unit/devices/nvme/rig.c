@@ -139,9 +139,10 @@ void bus_master(bool on)
 
 /* ---- registers ---- */
 
-static bool mapped(void)
+static bool mapped(u32 offset)
 {
-	return rig.pdev->access == PCI_ACCESS_POLL;
+	return rig.pdev->access == PCI_ACCESS_POLL ||
+	       (rig.pdev->access == PCI_ACCESS_SPLIT && offset >= NVME_REG_DOORBELLS);
 }
 
 static void *reg(u32 offset)
@@ -153,7 +154,7 @@ u32 rd32(u32 offset)
 {
 	u32 value = 0;
 
-	if (mapped())
+	if (mapped(offset))
 		return __atomic_load_n((u32 *)reg(offset), __ATOMIC_ACQUIRE);
 	assert_int_equal(pci_bar_access(rig.pdev, 0, offset, &value, 4, false), 0);
 	return value;
@@ -163,7 +164,7 @@ u64 rd64(u32 offset)
 {
 	u64 value = 0;
 
-	if (mapped())
+	if (mapped(offset))
 		return __atomic_load_n((u64 *)reg(offset), __ATOMIC_ACQUIRE);
 	assert_int_equal(pci_bar_access(rig.pdev, 0, offset, &value, 8, false), 0);
 	return value;
@@ -171,7 +172,7 @@ u64 rd64(u32 offset)
 
 void wr32(u32 offset, u32 value)
 {
-	if (mapped())
+	if (mapped(offset))
 		__atomic_store_n((u32 *)reg(offset), value, __ATOMIC_RELEASE);
 	else
 		assert_int_equal(pci_bar_access(rig.pdev, 0, offset, &value, 4, true), 0);
@@ -179,7 +180,7 @@ void wr32(u32 offset, u32 value)
 
 void wr64(u32 offset, u64 value)
 {
-	if (mapped())
+	if (mapped(offset))
 		__atomic_store_n((u64 *)reg(offset), value, __ATOMIC_RELEASE);
 	else
 		assert_int_equal(pci_bar_access(rig.pdev, 0, offset, &value, 8, true), 0);

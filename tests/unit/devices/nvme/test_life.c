@@ -427,6 +427,7 @@ static void test_registers_are_written_by_many_at_once(void **state)
 {
 	storm(PCI_ACCESS_POLL);
 	storm(PCI_ACCESS_NO_MMAP);
+	storm(PCI_ACCESS_SPLIT);
 }
 
 /* ---- no memory ---- */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers, in the three ways to reach them: what a driver sees must be the same.
+ * Registers, in the four ways to reach them: what a driver sees must be the same.
  */
 #include "rig.h"
 
 #include <unistd.h>
 
-static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP, PCI_ACCESS_TRAP};
+static const enum pci_access modes[] = {PCI_ACCESS_POLL, PCI_ACCESS_NO_MMAP, PCI_ACCESS_TRAP,
+					PCI_ACCESS_SPLIT};
 
 static enum pci_access mode_of(void **state)
 {
@@ -339,12 +340,8 @@ static void test_every_offset_and_size_may_be_touched(void **state)
 	assert_int_equal(identify(1, 0), 0);
 }
 
-#define T(f)                                                                                       \
-	{#f " (poll)", f, NULL, end, (void *)&modes[0]},                                           \
-		{#f " (no-mmap)", f, NULL, end, (void *)&modes[1]},                                \
-	{                                                                                          \
-#f " (trap)", f, NULL, end, (void *)&modes[2]                                      \
-	}
+#define T_IN(f, mode, n) {#f " (" mode ")", f, NULL, end, (void *)&modes[n]}
+#define T(f) T_IN(f, "poll", 0), T_IN(f, "no-mmap", 1), T_IN(f, "trap", 2), T_IN(f, "split", 3)
 
 int main(void)
 {
