@@ -290,8 +290,8 @@ struct iotlb *iotlb_find(struct device *dev, ioasid_t pasid);
 
 static inline bool iotlb_is_of(const struct iotlb *iotlb, const struct device *dev, ioasid_t pasid)
 {
-	return atomic_load_explicit(&iotlb->dev, memory_order_relaxed) == dev &&
-	       iotlb->pasid == pasid;
+	return likely(atomic_load_explicit(&iotlb->dev, memory_order_relaxed) == dev) &&
+	       likely(iotlb->pasid == pasid);
 }
 
 static inline struct iotlb *iotlb_get(struct device *dev, ioasid_t pasid)
