@@ -153,6 +153,14 @@ int mem_ram_write(struct mem_space *space, u64 pa, const void *src, size_t len);
  */
 int mem_phys_load64(struct mem_space *space, u64 pa, u64 *ret);
 int mem_phys_cas64(struct mem_space *space, u64 pa, u64 *old, u64 value);
+/**
+ * mem_pinned_load64(), mem_pinned_cas64() - the same where the page is known to stay meanwhile
+ *
+ * For addresses that tables of our own software give inside a stay in the IOTLB, whose pages stay
+ * pinned until it is over: holding the window besides would be two counts for each word.
+ */
+int mem_pinned_load64(struct mem_space *space, u64 pa, u64 *ret);
+int mem_pinned_cas64(struct mem_space *space, u64 pa, u64 *old, u64 value);
 
 /**
  * mem_frames_alloc() - our own memory in physical space (I/O page tables, test buffers)

@@ -73,30 +73,44 @@ static inline void walk_table(const struct walk_cfg *cfg, const struct walk_at *
 		xlat->table = (const u64 *)ALIGN_DOWN((uintptr_t)at->word, PAGE_SIZE);
 }
 
-static inline enum iommu_xlat_fault walk_end(const struct walk_cfg *cfg, const struct walk_at *at,
-					     enum walk_reason reason, u64 addr,
-					     struct walk_result *ret)
+/* A field at a time: of a whole struct compilers make a string instruction, half a walk long. */
+static inline void walk_met(const struct walk_at *at, enum walk_reason reason,
+			    struct walk_result *ret)
 {
-	*ret = (struct walk_result){
-		.reason = reason,
-		.stage = 1,
-		.level = at->level,
-		.loads = at->loads,
-		.entry = at->entry,
-		.entry_pa = at->entry_pa,
-	};
-	if (unlikely(reason)) {
-		ret->xlat.fault_addr = addr;
-		return walk_fault(reason);
-	}
+	ret->reason = reason;
+	ret->level = at->level;
+	ret->loads = at->loads;
+	ret->entry = at->entry;
+	ret->entry_pa = at->entry_pa;
+}
+
+static inline void walk_found(const struct walk_cfg *cfg, const struct walk_at *at, u64 addr,
+			      struct walk_result *ret)
+{
+	walk_met(at, WALK_OK, ret);
+	ret->stage = 1;
+	ret->for_table = false;
+	ret->for_mark = false;
+	ret->exec = at->rights & WALK_EXEC;
+	ret->user = at->rights & RIGHT_USER;
 	ret->xlat.pa = at->pa | (addr & (BIT_ULL(at->lg2) - 1));
 	ret->xlat.lg2 = at->lg2;
 	ret->xlat.prot = at->rights & (IOMMU_READ | IOMMU_WRITE);
 	ret->xlat.dirty = at->dirty;
-	ret->exec = at->rights & WALK_EXEC;
-	ret->user = at->rights & RIGHT_USER;
+	ret->xlat.stage2 = false;
+	ret->xlat.fault_addr = 0;
+	ret->xlat.tag = 0;
+	ret->xlat.table = NULL;
+	ret->xlat.leaf = NULL;
 	walk_table(cfg, at, &ret->xlat);
-	return IOMMU_XLAT_OK;
+}
+
+static inline enum iommu_xlat_fault walk_failed(const struct walk_at *at, enum walk_reason reason,
+						u64 addr, struct walk_result *ret)
+{
+	*ret = (struct walk_result){.stage = 1, .xlat.fault_addr = addr};
+	walk_met(at, reason, ret);
+	return walk_fault(reason);
 }
 
 /*
@@ -104,12 +118,21 @@ static inline enum iommu_xlat_fault walk_end(const struct walk_cfg *cfg, const s
  * it is met twice in the same place: software that joins entries while we walk empties
  * the table it took out after it has replaced it.
  *
- * @at comes by value, so that the walk that does end well has it in registers.
+ * @ret has what it met (walk_met()), so that the walk that does end well has all in registers.
  */
-static __attribute__((cold, noinline)) enum iommu_xlat_fault
-walk_again(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr, u32 access,
-	   struct walk_at at, enum walk_reason reason, struct walk_result *ret)
+static __attribute__((cold, noinline)) enum iommu_xlat_fault walk_again(const struct walk_cfg *cfg,
+									const struct walk_mem *mem,
+									u64 addr, u32 access,
+									struct walk_result *ret)
 {
+	struct walk_at at = {
+		.level = ret->level,
+		.loads = ret->loads,
+		.entry = ret->entry,
+		.entry_pa = ret->entry_pa,
+		.window = WALK_NO_WINDOW,
+	};
+	enum walk_reason reason = ret->reason;
 	u64 hole = ~0ULL;
 	u32 tries;
 
@@ -123,17 +146,23 @@ walk_again(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr, u32
 	}
 	if (tries == WALK_TRIES && (reason == WALK_NOT_PRESENT || reason == WALK_CHANGED))
 		reason = WALK_BUSY;
-	return walk_end(cfg, &at, reason, addr, ret);
+	if (reason)
+		return walk_failed(&at, reason, addr, ret);
+	walk_found(cfg, &at, addr, ret);
+	return IOMMU_XLAT_OK;
 }
 
 enum iommu_xlat_fault WALK_FN(const struct walk_cfg *cfg, const struct walk_mem *mem, u64 addr,
 			      u32 access, struct walk_result *ret)
 {
-	struct walk_at at = {0};
+	struct walk_at at = {.window = WALK_NO_WINDOW};
 	enum walk_reason reason;
 
 	reason = walk_once(cfg, mem, addr, access, &at);
-	if (unlikely(reason))
-		return walk_again(cfg, mem, addr, access, at, reason, ret);
-	return walk_end(cfg, &at, WALK_OK, addr, ret);
+	if (unlikely(reason)) {
+		walk_met(&at, reason, ret);
+		return walk_again(cfg, mem, addr, access, ret);
+	}
+	walk_found(cfg, &at, addr, ret);
+	return IOMMU_XLAT_OK;
 }

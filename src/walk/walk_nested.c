@@ -29,6 +29,18 @@ struct nested {
 	struct walk_result stage2;
 };
 
+/* All but @stage2, which is whole after each walk: to empty it would take as long as one. */
+static inline void nested_begin(struct nested *n, const struct walk_cfg *s2,
+				const struct walk_mem *mem, u32 access)
+{
+	n->s2 = s2;
+	n->mem = mem;
+	n->peek = access & WALK_PEEK;
+	n->loads = 0;
+	n->failed = false;
+	n->mark = false;
+}
+
 static enum iommu_xlat_fault nested_stage2(struct nested *n, u64 ipa, u32 access)
 {
 	enum iommu_xlat_fault fault;
@@ -89,35 +101,43 @@ static enum iommu_xlat_fault nested_fault(const struct nested *n, bool for_table
 }
 
 /* The guest's stage is off: it says yes to all, and nothing of the address. */
-static struct walk_result nested_bypass(u64 addr)
+static inline void nested_bypass(u64 addr, struct walk_result *ret)
 {
-	return (struct walk_result){
-		.stage = 1,
-		.exec = true,
-		.user = true,
-		.xlat =
-			{
-				.pa = addr,
-				.lg2 = 63,
-				.prot = IOMMU_READ | IOMMU_WRITE,
-				.dirty = true,
-			},
-	};
+	ret->reason = WALK_OK;
+	ret->stage = 1;
+	ret->level = 0;
+	ret->for_table = false;
+	ret->for_mark = false;
+	ret->exec = true;
+	ret->user = true;
+	ret->loads = 0;
+	ret->entry = 0;
+	ret->entry_pa = 0;
+	ret->xlat.pa = addr;
+	ret->xlat.lg2 = 63;
+	ret->xlat.prot = IOMMU_READ | IOMMU_WRITE;
+	ret->xlat.dirty = true;
+	ret->xlat.stage2 = false;
+	ret->xlat.fault_addr = 0;
+	ret->xlat.tag = 0;
+	ret->xlat.table = NULL;
+	ret->xlat.leaf = NULL;
 }
 
 enum iommu_xlat_fault walk_nested(const struct walk_cfg *s1, const struct walk_cfg *s2,
 				  const struct walk_mem *mem, u64 addr, u32 access,
 				  struct walk_result *ret)
 {
-	struct nested n = {.s2 = s2, .mem = mem, .peek = access & WALK_PEEK};
+	struct nested n;
 	const struct walk_mem guest = {.load = nested_load, .cas = nested_cas, .ctx = &n};
 	const struct iommu_xlat *outer = &n.stage2.xlat;
 	enum iommu_xlat_fault fault = IOMMU_XLAT_OK;
 
+	nested_begin(&n, s2, mem, access);
 	if (s1)
 		fault = walk_translate(s1, &guest, addr, access, ret);
 	else
-		*ret = nested_bypass(addr);
+		nested_bypass(addr, ret);
 	if (fault && n.failed && ret->reason == WALK_FETCH)
 		return nested_fault(&n, true, ret);
 	/* Privilege is the first stage's affair. */

@@ -14,6 +14,8 @@
 /* Not for callers: an entry is not any more what was read. */
 #define WALK_CHANGED ((enum walk_reason)255)
 
+#define WALK_NO_WINDOW (~0ULL)
+
 /* Beside IOMMU_READ, IOMMU_WRITE and WALK_EXEC in walk_at.rights: for the unprivileged. */
 #define RIGHT_USER BIT_ULL(11)
 
@@ -26,7 +28,8 @@
  * @pa, @lg2: of the leaf: its first byte and size; of a table: its address
  * @next: level of that table
  * @dirty: a write needs no mark (any more)
- * @window, @host: the GiB of physical space the last frame was in, and where it is
+ * @window: the GiB of physical space the last frame was in, or WALK_NO_WINDOW
+ * @host: what to add to an address there
  * @word: the entry in a frame, or NULL
  * @above: @rights before the last entry
  */
@@ -66,11 +69,14 @@ static inline __attribute__((always_inline)) _Atomic u64 *walk_frame(const struc
 	if (!front || unlikely(pa >> MEM_PHYS_BITS))
 		return NULL;
 	if (unlikely(pa >> MEM_WINDOW_SHIFT != at->window)) {
+		uintptr_t host = front->frame_host[pa >> MEM_WINDOW_SHIFT];
+
+		if (unlikely(!host))
+			return NULL;
 		at->window = pa >> MEM_WINDOW_SHIFT;
-		at->host = front->frame_host[at->window];
+		at->host = host - (at->window << MEM_WINDOW_SHIFT);
 	}
-	return likely(at->host) ? (void *)(at->host + (pa & (BIT_ULL(MEM_WINDOW_SHIFT) - 1)))
-				: NULL;
+	return (void *)(at->host + pa);
 }
 
 /* The one read of an entry.  Acquire: what it points to was written before it. */

@@ -105,6 +105,35 @@ static void a_truncated_file_gives_faults_and_no_crash(void **state)
 	assert_int_equal(mem_pin_file(w->file, 3, 1, &run), -EINVAL);
 }
 
+static void a_word_of_a_pinned_page_is_read_and_exchanged_with_no_hold_of_its_own(void **state)
+{
+	struct world *w = *state;
+	u64 word = 0, found = 7;
+	struct mem_run run;
+	u64 pa;
+
+	assert_int_equal(mem_pin_file(w->file, 1, 1, &run), 1);
+	pa = run_pa(&run) + 16;
+	assert_int_equal(mem_run_write(&run, 16, &found, sizeof(found)), 0);
+	assert_int_equal(mem_pinned_load64(w->space, pa, &word), 0);
+	assert_int_equal(word, 7);
+	assert_int_equal(mem_pinned_cas64(w->space, pa, &word, 8), 0);
+	assert_int_equal(word, 7);
+	assert_int_equal(mem_pinned_cas64(w->space, pa, &word, 9), 0);
+	assert_int_equal(word, 8);
+	assert_int_equal(mem_phys_load64(w->space, pa, &word), 0);
+	assert_int_equal(word, 8);
+	/* As with a hold: whole words of memory only, and of memory that is still there. */
+	assert_int_equal(mem_pinned_load64(w->space, pa + 4, &word), -EFAULT);
+	assert_int_equal(mem_pinned_cas64(w->space, pa + 4, &word, 1), -EFAULT);
+	assert_int_equal(mem_pinned_load64(w->space, 0, &word), -EFAULT);
+	assert_int_equal(mem_pinned_load64(w->space, 1ULL << MEM_PHYS_BITS, &word), -EFAULT);
+	assert_int_equal(ftruncate(w->fd, 0), 0);
+	assert_int_equal(mem_pinned_load64(w->space, pa, &word), -EFAULT);
+	assert_int_equal(mem_pinned_cas64(w->space, pa, &word, 1), -EFAULT);
+	mem_unpin(&run);
+}
+
 static void files_that_are_no_memory_open_but_do_not_pin(void **state)
 {
 	static const char *const paths[] = { "/proc/self/maps", "/dev/null", "/", "/dev/zero" };
@@ -280,6 +309,7 @@ int main(void)
 		TEST(only_whole_pages_inside_the_file_are_pinned),
 		TEST(pages_stay_though_the_program_lets_go_of_the_file),
 		TEST(a_truncated_file_gives_faults_and_no_crash),
+		TEST(a_word_of_a_pinned_page_is_read_and_exchanged_with_no_hold_of_its_own),
 		TEST(files_that_are_no_memory_open_but_do_not_pin),
 		TEST(a_file_opened_for_reading_is_written_by_devices_all_the_same),
 		TEST(a_sealed_file_is_read_but_not_written),

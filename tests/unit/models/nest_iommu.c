@@ -44,18 +44,19 @@ struct nest_walker {
 	struct walk_mem mem;
 };
 
+/* What the second stage gives stays pinned until this stay in the IOTLB is over. */
 static int nest_load(void *ctx, u64 pa, u64 *ret)
 {
 	struct nest_domain *parent = ctx;
 
-	return mem_phys_load64(parent->iommu->system->mem, pa, ret);
+	return mem_pinned_load64(parent->iommu->system->mem, pa, ret);
 }
 
 static int nest_cas(void *ctx, u64 pa, u64 *old, u64 value)
 {
 	struct nest_domain *parent = ctx;
 
-	return mem_phys_cas64(parent->iommu->system->mem, pa, old, value);
+	return mem_pinned_cas64(parent->iommu->system->mem, pa, old, value);
 }
 
 static void nest_written(void *ctx, u64 gpa)
