@@ -141,7 +141,7 @@ void vfio_wake(struct vfio_device *vdev)
 	wakeup = low_power_leave(vdev);
 	if (wakeup < 0)
 		return;
-	eventfd_raise(wakeup);
+	raiser_raise(&vdev->vfio->raiser, wakeup);
 	close(wakeup);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivery: what the device raises becomes a write to an eventfd.
+ * Delivery: what the device raises becomes one more in an eventfd.
  *
  * INTx is a level.  Each delivery masks it; unmasking delivers again while the
  * level is still there.  The level arrives by a callback that takes a leaf lock
@@ -9,10 +9,8 @@
 #include "vfio/irqs.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <iommufd/uapi/vfio.h>
@@ -51,17 +49,6 @@ int eventfd_take(int fd)
 	return -EINVAL;
 }
 
-void eventfd_raise(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-
-	/* The program may have left it blocking, with a count near the top. */
-	if (!(fcntl(fd, F_GETFL) & O_NONBLOCK) &&
-	    (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT)))
-		return;
-	eventfd_write(fd, 1);
-}
-
 static void trigger_close(int fd)
 {
 	if (fd >= 0)
@@ -76,7 +63,7 @@ static void intx_deliver(struct vfio_irqs *irqs) __must_hold(&irqs->lock)
 		return;
 	irqs->masked = true;
 	if (irqs->triggers[0] >= 0)
-		eventfd_raise(irqs->triggers[0]);
+		raiser_raise(irqs->raiser, irqs->triggers[0]);
 }
 
 void irqs_intx(struct vfio_irqs *irqs, bool level)
@@ -99,7 +86,7 @@ void irqs_raise(struct vfio_irqs *irqs, enum pci_irq kind, u32 vector)
 	else if (irqs->mode == (int)kind && vector < irqs->count)
 		fd = irqs->triggers[vector];
 	if (fd >= 0)
-		eventfd_raise(fd);
+		raiser_raise(irqs->raiser, fd);
 	mutex_unlock(&irqs->lock);
 }
 
@@ -120,10 +107,15 @@ static void intx_unmask_signalled(void *data)
 
 /* ---- life ---- */
 
-void irqs_init(struct vfio_irqs *irqs, struct pci_dev *pdev, struct watcher *watcher)
+void irqs_init(struct vfio_irqs *irqs, struct pci_dev *pdev, struct watcher *watcher,
+	       struct raiser *raiser)
 {
-	*irqs = (struct vfio_irqs){
-		.pdev = pdev, .watcher = watcher, .mode = -1, .err = -1, .req = -1};
+	*irqs = (struct vfio_irqs){.pdev = pdev,
+				   .watcher = watcher,
+				   .raiser = raiser,
+				   .mode = -1,
+				   .err = -1,
+				   .req = -1};
 	mutex_init(&irqs->igate);
 	mutex_init(&irqs->lock);
 }
@@ -335,7 +327,7 @@ static void irqs_loop_back(struct vfio_irqs *irqs, const struct irq_request *req
 		int fd = irqs->triggers[req->start + i];
 
 		if (fd >= 0 && request_bool(req, i))
-			eventfd_raise(fd);
+			raiser_raise(irqs->raiser, fd);
 	}
 	mutex_unlock(&irqs->lock);
 }

@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/types.h"
 #include "pci/pci.h"
+#include "vfio/raise.h"
 #include "vfio/watch.h"
 
 /**
@@ -25,7 +26,8 @@
  */
 struct vfio_irqs {
 	struct pci_dev *pdev;	 /* immutable; NULL: a device without PCI interrupts */
-	struct watcher *watcher; /* immutable */
+	struct watcher *watcher; /* immutable, as is raiser */
+	struct raiser *raiser;
 	struct mutex igate;
 	struct mutex lock;
 	int mode __guarded_by(&lock);
@@ -39,7 +41,8 @@ struct vfio_irqs {
 	struct watch *unmask __guarded_by(&igate);
 };
 
-void irqs_init(struct vfio_irqs *irqs, struct pci_dev *pdev, struct watcher *watcher);
+void irqs_init(struct vfio_irqs *irqs, struct pci_dev *pdev, struct watcher *watcher,
+	       struct raiser *raiser);
 void irqs_fini(struct vfio_irqs *irqs);
 /** irqs_reset() - nothing is set up any more (the device is being closed) */
 void irqs_reset(struct vfio_irqs *irqs);
@@ -59,7 +62,5 @@ void irqs_intx(struct vfio_irqs *irqs, bool level);
 /** eventfd_take() - an eventfd of the current task as one of ours; the descriptor, -EBADF, -EINVAL,
  * -EMFILE */
 int eventfd_take(int fd);
-/** eventfd_raise() - add 1; never waits: a full counter stays as it is */
-void eventfd_raise(int fd);
 
 #endif

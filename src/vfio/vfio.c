@@ -175,7 +175,7 @@ static void device_init(struct vfio_device *vdev, struct vfio *vfio, struct pci_
 	vdev->mig.state = VFIO_DEVICE_STATE_RUNNING;
 	vfio_token_init(vdev);
 	rangemap_init(&vdev->pasids);
-	irqs_init(&vdev->irqs, pdev, vfio->watcher);
+	irqs_init(&vdev->irqs, pdev, vfio->watcher, &vfio->raiser);
 	CDS_INIT_LIST_HEAD(&vdev->exports);
 	mutex_init(&vdev->ioeventfd_lock);
 	CDS_INIT_LIST_HEAD(&vdev->ioeventfds);
@@ -396,6 +396,7 @@ static void vfio_init(struct vfio *vfio)
 	CDS_INIT_LIST_HEAD(&vfio->groups);
 	CDS_INIT_LIST_HEAD(&vfio->sets);
 	idtable_init(&vfio->minors, 1, 1 << 20);
+	raiser_init(&vfio->raiser);
 }
 
 /** struct vfio_now - adding the functions that are there already */
@@ -416,6 +417,7 @@ static void vfio_fini(struct vfio *vfio)
 {
 	vfio_names_hide(vfio, &vfio->names);
 	watcher_destroy(vfio->watcher);
+	raiser_fini(&vfio->raiser);
 	idtable_clear(&vfio->minors);
 	pthread_cond_destroy(&vfio->idle);
 	mutex_destroy(&vfio->export_lock);

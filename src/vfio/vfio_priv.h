@@ -65,10 +65,11 @@ struct vfio_names {
  * @idle: a device lost its last file; with lock
  */
 struct vfio {
-	struct iommufd_system *system; /* immutable, as are the next four */
+	struct iommufd_system *system; /* immutable, as are the next five */
 	struct pci_topology *topology;
 	enum vfio_container_kind kind;
 	struct watcher *watcher;
+	struct raiser raiser;
 	struct pci_listener listener;
 	struct vfio_names names;
 	struct mutex group_lock;
