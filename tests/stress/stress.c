@@ -203,15 +203,15 @@ static void parse_options(struct options *options, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .threads = 8, .steps = 4000, .rounds = 5 };
+	struct options options = { .threads = 8, .steps = 4000, .rounds = 5, .seed = 1 };
 	struct tally tally = { 0 };
 	bool fine = true;
 
 	if (getenv("UIOMMUFD_LONG")) {
 		options.steps = 20000;
 		options.rounds = 12;
+		options.seed = (u64)time(NULL) * 1000;
 	}
-	options.seed = (u64)time(NULL) * 1000;
 	parse_options(&options, argc, argv);
 	printf("# %u threads, %u steps each, seed %llu\n", options.threads, options.steps,
 	       (unsigned long long)options.seed);
