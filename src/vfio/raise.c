@@ -17,18 +17,32 @@
 void raiser_init(struct raiser *raiser)
 {
 	*raiser = (struct raiser){.fd = memfd_create("interrupts", MFD_CLOEXEC)};
-	if (raiser->fd < 0 || !syscall(SYS_io_setup, RAISER_EVENTS, &raiser->aio))
-		return;
-	close(raiser->fd);
-	raiser->fd = -1;
+	mutex_init(&raiser->lock);
+}
+
+/*
+ * The end of a context waits until every processor has looked away from it, tens of milliseconds:
+ * a machine that raises nothing has none.
+ */
+static void raiser_start(struct raiser *raiser)
+{
+	mutex_lock(&raiser->lock);
+	if (!atomic_load_explicit(&raiser->started, memory_order_relaxed) && raiser->fd >= 0 &&
+	    syscall(SYS_io_setup, RAISER_EVENTS, &raiser->aio)) {
+		close(raiser->fd);
+		raiser->fd = -1;
+	}
+	atomic_store_explicit(&raiser->started, true, memory_order_release);
+	mutex_unlock(&raiser->lock);
 }
 
 void raiser_fini(struct raiser *raiser)
 {
-	if (raiser->fd < 0)
-		return;
-	syscall(SYS_io_destroy, raiser->aio);
-	close(raiser->fd);
+	if (raiser->aio)
+		syscall(SYS_io_destroy, raiser->aio);
+	if (raiser->fd >= 0)
+		close(raiser->fd);
+	mutex_destroy(&raiser->lock);
 }
 
 /* Nobody wants to know how reads of nothing ended. */
@@ -64,6 +78,8 @@ void raiser_raise(struct raiser *raiser, int eventfd)
 {
 	struct pollfd pfd = {.fd = eventfd, .events = POLLOUT};
 
+	if (!atomic_load_explicit(&raiser->started, memory_order_acquire))
+		raiser_start(raiser);
 	if (raiser->fd >= 0 && raiser_submit(raiser, eventfd))
 		return;
 	/* The best there is: it is not full now. */

@@ -11,8 +11,18 @@
 
 #include <linux/aio_abi.h>
 
-/** struct raiser - of one machine; @fd: what is read from; -1: none, and write() has to do */
+#include "base/lock.h"
+
+/**
+ * struct raiser - of one machine
+ * @lock: making @aio, at the first interrupt; a leaf
+ * @started: @aio and @fd stay as they are
+ * @aio: 0: none yet, or it cannot be had
+ * @fd: what is read from; -1: none, and write() has to do
+ */
 struct raiser {
+	struct mutex lock;
+	_Atomic bool started;
 	aio_context_t aio;
 	int fd;
 };

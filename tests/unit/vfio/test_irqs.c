@@ -237,6 +237,10 @@ static void who_lets_two_devices_fill_its_counter_blocks_nobody(void **state)
 	s32 full = eventfd(0, EFD_CLOEXEC);
 	pthread_barrier_t round;
 
+	/* The first one makes the context. */
+	assert_int_equal(rig.vfio->raiser.aio, 0);
+	raiser_raise(&rig.vfio->raiser, full);
+	assert_int_equal(rig_count(full), 1);
 	/* Without asynchronous I/O (aio-max-nr, a filter) it cannot be promised. */
 	if (rig.vfio->raiser.fd < 0) {
 		rig_close(raises[1].device);
