@@ -10,9 +10,13 @@
 
 #define CONTAINER_DMAS_MAX 65535U
 
-/** struct container_dma - a mapping; @busy: being made or ended; @ending: by which request, if ended
+/**
+ * struct container_dma - a mapping
+ * @number: how many were asked for before it
+ * @busy: being made or ended; @ending: by which request, if ended
  */
 struct container_dma {
+	u64 number;
 	bool busy;
 	const struct container_ending *ending;
 };
@@ -27,6 +31,7 @@ struct container_dma {
  * @type: VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, 0: none yet
  * @lock: the mappings; a leaf
  * @dmas: iova -> struct container_dma; @settled: one of them is no longer busy
+ * @next_dma: the number of the next one
  * @dirty: GET_BITMAP may be asked
  */
 struct vfio_container {
@@ -42,6 +47,7 @@ struct vfio_container {
 	struct mutex lock;
 	pthread_cond_t settled;
 	struct rangemap dmas __guarded_by(&lock);
+	u64 next_dma __guarded_by(&lock);
 	u32 num_dmas __guarded_by(&lock);
 	bool dirty __guarded_by(&lock);
 };

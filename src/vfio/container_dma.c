@@ -31,6 +31,7 @@ static int dma_add(struct vfio_container *container, u64 first, u64 last)
 		return -ENOMEM;
 	dma->busy = true;
 	mutex_lock(&container->lock);
+	dma->number = container->next_dma++;
 	if (rangemap_overlaps(&container->dmas, first, last))
 		rc = -EEXIST;
 	else if (container->num_dmas >= CONTAINER_DMAS_MAX)
@@ -50,8 +51,12 @@ static void dma_settle(struct vfio_container *container, u64 first)
 	struct rangemap_entry entry;
 
 	mutex_lock(&container->lock);
-	if (rangemap_find(&container->dmas, first, &entry))
-		*(struct container_dma *)entry.value = (struct container_dma){.busy = false};
+	if (rangemap_find(&container->dmas, first, &entry)) {
+		struct container_dma *dma = entry.value;
+
+		dma->busy = false;
+		dma->ending = NULL;
+	}
 	pthread_cond_broadcast(&container->settled);
 	mutex_unlock(&container->lock);
 }
@@ -239,15 +244,20 @@ static bool range_cuts(struct vfio_container *container, u64 first, u64 last, bo
 /**
  * struct container_ending - a request that ends mappings; on its stack
  * @first, @last: what is asked for
+ * @before: only mappings with lower numbers: what is mapped after the request has begun stays
  * @unmapped: bytes that are gone
  */
 struct container_ending {
 	u64 first, last;
+	u64 before;
 	u64 unmapped;
 };
 
-/* Until nothing in the range is being made or ended: only then is it known what there is. */
-static void range_settle(struct vfio_container *container, u64 first, u64 last)
+/*
+ * Until nothing a request means is being made or ended: only then is it known what there is.
+ * These become fewer, however many others are mapped meanwhile.
+ */
+static void ending_settle(struct vfio_container *container, const struct container_ending *ending)
 	__must_hold(&container->lock)
 {
 	struct rangemap_entry entry;
@@ -255,15 +265,18 @@ static void range_settle(struct vfio_container *container, u64 first, u64 last)
 
 	do {
 		busy = false;
-		rangemap_for_each_in (&container->dmas, entry, first, last)
-			busy |= ((struct container_dma *)entry.value)->busy;
+		rangemap_for_each_in (&container->dmas, entry, ending->first, ending->last) {
+			const struct container_dma *dma = entry.value;
+
+			busy |= dma->busy && dma->number < ending->before;
+		}
 		if (busy)
 			mutex_wait(&container->lock, &container->settled);
 	} while (busy);
 }
 
 /*
- * Mark all that a request takes away, at one moment: what is mapped into the range later stays.
+ * Mark all that a request takes away, at one moment.
  * Version 1 goes by where a mapping begins, and takes nothing if one began before the range.
  * Return: 0; -EINVAL: version 2, and a mapping would be cut.
  */
@@ -272,12 +285,15 @@ static int ending_begin(struct vfio_container *container, struct container_endin
 {
 	struct rangemap_entry entry;
 
-	range_settle(container, ending->first, ending->last);
+	ending->before = container->next_dma;
+	ending_settle(container, ending);
 	if (range_cuts(container, ending->first, ending->last, v2))
 		return v2 ? -EINVAL : 0;
 	rangemap_for_each_in (&container->dmas, entry, ending->first, ending->last) {
 		struct container_dma *dma = entry.value;
 
+		if (dma->number >= ending->before)
+			continue;
 		dma->busy = true;
 		dma->ending = ending;
 	}

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define PG 4096UL
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
@@ -298,6 +299,39 @@ static void an_unmap_takes_nothing_beyond_its_range(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* A mapping of its own, again and again; somebody else may have ended it. */
+static void *maps_inside(void *arg)
+{
+	const u64 iova = 0x100000 * (1 + (u64)(uintptr_t)arg);
+	long rc;
+
+	while (!stop) {
+		assert_int_equal(map(iova, memory, PG, RW), 0);
+		rc = unmap(iova, PG, 0);
+		assert_true(rc == PG || !rc);
+	}
+	return NULL;
+}
+
+/* There is always one that is being made: an UNMAP waits for those before it only. */
+static void an_unmap_ends_while_others_map_into_its_range(void **state)
+{
+	pthread_t threads[6];
+
+	stop = false;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, maps_inside, (void *)(uintptr_t)i), 0);
+	for (int i = 0; i < 10; i++) {
+		usleep(1000); /* so that they are all at it */
+		assert_true(unmap(0, 0x1000000, 0) >= 0);
+	}
+	stop = true;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(unmap(0, 0x1000000, 0), 0);
+}
+
 static void version_one_goes_by_the_first_byte(void **state)
 {
 	assert_int_equal(map(0x10000, memory, 4 * PG, RW), 0);
@@ -377,6 +411,7 @@ int main(void)
 		T(unmap_refuses_in_the_order_it_is_specified),
 		T(version_two_takes_whole_mappings_only),
 		T(an_unmap_takes_nothing_beyond_its_range),
+		T(an_unmap_ends_while_others_map_into_its_range),
 		T1(version_one_goes_by_the_first_byte),
 		T(dirty_pages_are_those_mapped),
 		T1(version_one_has_no_dirty_pages),
