@@ -15,6 +15,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,14 +59,25 @@ void event_file_wake(struct file *file)
 	mutex_unlock(&hf->lock);
 }
 
-/* None is put meanwhile.  The program may have taken some of them, so look before each read. */
+/* A read that never waits: O_NONBLOCK of @native is the program's, so a pipe is opened anew. */
+static ssize_t token_read(int native, int own, char *tokens, size_t size)
+{
+	return own < 0 ? recv(native, tokens, size, MSG_DONTWAIT) : read(own, tokens, size);
+}
+
+/* None is put meanwhile; the program may take some of them at any time. */
 static void tokens_take(int native)
 {
-	struct pollfd pfd = { .fd = native, .events = POLLIN };
-	char tokens[512];
+	char link[32], tokens[512];
+	int own;
 
-	while (poll(&pfd, 1, 0) == 1 && read(native, tokens, sizeof(tokens)) > 0)
+	/* A socket has no such name. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", native);
+	own = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	while (token_read(native, own, tokens, sizeof(tokens)) > 0)
 		;
+	if (own >= 0)
+		close(own);
 }
 
 void event_file_settle(struct call *call, struct host_file *hf, int fd)
