@@ -522,7 +522,7 @@ static long migrate_data(struct caller *c)
 
 static long migrate_info(struct caller *c)
 {
-	struct vfio_device_feature_mig_data_size size;
+	struct vfio_device_feature_mig_data_size size = {0};
 	struct vfio_precopy_info info = {.argsz = sizeof(info)};
 
 	call(c, fd_any(c, FD_DATA), VFIO_MIG_GET_PRECOPY_INFO, &info);
