@@ -53,12 +53,23 @@ static inline void space_end(struct mem_space *space)
 	mem_space_destroy(space);
 }
 
+/* Aligned to its size, as a run ends at a gigabyte and the kernel puts things across them. */
 static inline u8 *map_memory(size_t size, int flags, int fd)
 {
-	void *ptr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			 flags | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+	size_t align = PAGE_SIZE;
+	u8 *area, *ptr;
 
-	assert_ptr_not_equal(ptr, MAP_FAILED);
+	while (align < size)
+		align <<= 1;
+	area = mmap(NULL, 2 * align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(area, MAP_FAILED);
+	ptr = (u8 *)ALIGN_UP((uintptr_t)area, align);
+	if (ptr > area)
+		munmap(area, (size_t)(ptr - area));
+	munmap(ptr + size, (size_t)(area + 2 * align - ptr) - size);
+	assert_ptr_equal(mmap(ptr, size, PROT_READ | PROT_WRITE,
+			      flags | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0),
+			 ptr);
 	return ptr;
 }
 

@@ -271,11 +271,12 @@ static void test_virtual_functions_are_controllers_of_the_same_blocks(void **sta
 	const struct device_option options[] = {{"vfs", "2"}};
 	struct rig pf;
 	struct pci_dev *vfs[2];
-	u8 *from = at(AT_DATA), names[256];
+	u8 *from, names[256];
 
 	rig_end();
 	rig_begin_on(PCI_ACCESS_NO_MMAP, options, 1);
-	memset(at(AT_DATA), 0x21, PAGE);
+	from = at(AT_DATA);
+	memset(from, 0x21, PAGE);
 	assert_int_equal(rw(NVME_IO_WRITE, 7, 8, AT_DATA), 0);
 	assert_int_equal(pci_sriov_set(rig.pdev, 3), -EINVAL);
 	assert_int_equal(pci_sriov_set(rig.pdev, 2), 0);
