@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include "host/host_priv.h"
+
+#define OPEN_TRIES 10000
 
 static const char *last_component(const char *path)
 {
@@ -113,6 +116,10 @@ static int path_directory(struct call *call, int dirfd, const char *path, char o
 	return path_unself(call, text, out);
 }
 
+/*
+ * The kernel says EAGAIN where a ".." was crossed while anything anywhere was renamed or mounted.
+ * Whoever does so without a pause is in the way for some tries only.
+ */
 static int open_in_root(struct call *call, const char *path, int open_flags)
 {
 	struct open_how how = {
@@ -120,13 +127,18 @@ static int open_in_root(struct call *call, const char *path, int open_flags)
 		.resolve = RESOLVE_IN_ROOT,
 	};
 	char root[32];
-	int rootfd, fd;
+	int rootfd, fd = -1;
 
 	snprintf(root, sizeof(root), "/proc/%d/root", call->req->pid);
 	rootfd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (rootfd < 0)
 		return -1;
-	fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+		sched_yield();
+	}
 	close(rootfd);
 	return fd;
 }

@@ -3,9 +3,12 @@
 #include "machine.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 int memory;
 
@@ -46,6 +49,31 @@ static void files_of_sysfs_are_read(void)
 	CHECK(open(PCI_DEV "/vendor", O_RDONLY | O_TRUNC) == -1 && errno == EACCES);
 	CHECK(reads(PCI_DEV "/vendor", "0x8086\n"));
 	CHECK(!access("/sys/devices/system/cpu", F_OK));
+}
+
+/* The kernel asks who resolves ".." in a root of its own to try again when anything is renamed. */
+static void names_are_found_while_others_are_renamed(void)
+{
+	char dir[] = "renamed.XXXXXX", here[64], there[64];
+	pid_t renamer;
+
+	CHECK(mkdtemp(dir));
+	snprintf(here, sizeof(here), "%s/here", dir);
+	snprintf(there, sizeof(there), "%s/there", dir);
+	CHECK(!mkdir(here, 0700));
+	renamer = fork();
+	CHECK(renamer >= 0);
+	if (!renamer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (!rename(here, there) && !rename(there, here))
+			;
+		_exit(1);
+	}
+	for (int i = 0; i < 2000; i++)
+		CHECK(reads("/sys/bus/pci/devices/../devices/0000:00:05.0/./count", "0\n"));
+	CHECK(!kill(renamer, SIGKILL) && waitpid(renamer, NULL, 0) == renamer);
+	CHECK(!rmdir(here) || !rmdir(there));
+	CHECK(!rmdir(dir));
 }
 
 static bool lists(const char *dir, const char *name)
@@ -223,6 +251,7 @@ void files_are_as_linux_has_them(bool namespaces)
 	memory = open("/dev/machine/memory", O_RDWR);
 	CHECK(memory >= 0);
 	files_of_sysfs_are_read();
+	names_are_found_while_others_are_renamed();
 	if (namespaces)
 		directories_are_listed();
 	a_binary_file_is_read_anew_each_time();
