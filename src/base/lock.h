@@ -84,6 +84,17 @@ static inline void mutex_unlock(struct mutex *lock) __releases(lock) __no_lock_a
 	pthread_mutex_unlock(&lock->m);
 }
 
+/** cond_init() - a condition with deadlines of CLOCK_MONOTONIC: setting the clock ends no wait */
+static inline void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 /**
  * mutex_wait_until() - pthread_cond_timedwait() on a held mutex
  * @deadline: of the clock the condition was made with

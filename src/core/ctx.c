@@ -120,14 +120,8 @@ struct iommufd_ctx *ctx_from_file(struct file *file)
 
 static void ctx_init_locks(struct iommufd_ctx *ctx)
 {
-	pthread_condattr_t attr;
-
 	mutex_init(&ctx->objects_lock);
-	/* The limit of a wait is a span of time: stepping the clock must not end it. */
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&ctx->wait, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&ctx->wait);
 	mutex_init(&ctx->groups_lock);
 	mutex_init(&ctx->ioas_creation_lock);
 	mutex_init(&ctx->sw_msi_lock);

@@ -49,7 +49,7 @@ static struct timespec deadline_after(unsigned int timeout_ms)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t); /* what a condition uses unless told otherwise */
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_sec += timeout_ms / 1000;
 	t.tv_nsec += timeout_ms % 1000 * 1000000L;
 	if (t.tv_nsec >= 1000000000L) {

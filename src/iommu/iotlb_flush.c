@@ -433,7 +433,7 @@ int iommu_dma_create(struct device *dev)
 	mutex_init(&dma->page_lock);
 	mutex_init(&dma->log_lock);
 	pthread_cond_init(&dma->all_returned, NULL);
-	pthread_cond_init(&dma->page_answered, NULL);
+	cond_init(&dma->page_answered);
 	rwlock_init(&dma->ats_lock);
 	itree_init(&dma->grants);
 	CDS_INIT_LIST_HEAD(&dma->iotlbs);

@@ -382,16 +382,11 @@ static int container_name(struct vfio *vfio)
 
 static void vfio_init(struct vfio *vfio)
 {
-	pthread_condattr_t attr;
-
 	vfio->listener = (struct pci_listener){.added = vfio_added, .removing = vfio_removing};
 	mutex_init(&vfio->group_lock);
 	mutex_init(&vfio->lock);
 	mutex_init(&vfio->export_lock);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&vfio->idle, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&vfio->idle);
 	CDS_INIT_LIST_HEAD(&vfio->devices);
 	CDS_INIT_LIST_HEAD(&vfio->groups);
 	CDS_INIT_LIST_HEAD(&vfio->sets);

@@ -304,7 +304,7 @@ static void command_wait(struct dsa *dsa) __must_hold(&dsa->lock)
 	struct timespec t;
 	int rc = 0;
 
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_nsec += WAIT_MS * 1000000L;
 	if (t.tv_nsec >= 1000000000L) {
 		t.tv_nsec -= 1000000000L;

@@ -347,7 +347,7 @@ static int create(struct iommufd_system *system, const struct device_option *opt
 		return -ENOMEM;
 	dsa->opt = opt;
 	mutex_init(&dsa->lock);
-	pthread_cond_init(&dsa->idle, NULL);
+	cond_init(&dsa->idle);
 	rc = queues_make(dsa);
 	if (rc) {
 		destroy(&dsa->pdev);

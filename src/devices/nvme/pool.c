@@ -13,14 +13,9 @@
 
 void nvme_pool_init(struct nvme_pool *pool)
 {
-	pthread_condattr_t attr;
-
 	mutex_init(&pool->lock);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->work, &attr);
-	pthread_cond_init(&pool->idle, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&pool->work);
+	cond_init(&pool->idle);
 	CDS_INIT_LIST_HEAD(&pool->queue);
 	CDS_INIT_LIST_HEAD(&pool->done);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "../base/set_clock.h"
 #include "../mem/keep_signals.h"
 
 #include <errno.h>
@@ -378,6 +379,29 @@ static void a_detach_answers_who_waits_for_a_page(void **state)
 				 -EACCES);
 }
 
+static void setting_the_clock_ends_no_wait_for_a_page(void **state)
+{
+	struct iommu_hwpt_page_response response = { .code = IOMMUFD_PAGE_RESP_SUCCESS };
+	struct iommu_hwpt_pgfault event;
+	pthread_t thread;
+	int rc = 1;
+
+	attach_with_faults(9);
+	atomic_store(&clock_ahead, -3600);
+	assert_int_equal(pthread_create(&thread, NULL, ask, &rc), 0);
+	while (iommufd_read(rig.proc, fault_fd, &event, sizeof(event)) != sizeof(event))
+		usleep(50);
+	usleep(10000); /* it waits by now, or did */
+	response.cookie = event.cookie;
+	assert_int_equal(iommufd_write(rig.proc, fault_fd, &response, sizeof(response)),
+			 sizeof(response));
+	pthread_join(thread, NULL);
+	atomic_store(&clock_ahead, 0);
+	assert_int_equal(rc, 0);
+	iommufd_device_detach(rig.idev, 9);
+	iommufd_close(rig.proc, fault_fd);
+}
+
 /* ---- the checker ---- */
 
 static void the_checker_reports_dma_of_what_is_attached_to_nothing(void **state)
@@ -438,6 +462,7 @@ int main(void)
 		TEST(a_bitmap_waits_for_pointers_to_what_it_clears),
 		TEST(a_detach_waits_for_pointers),
 		TEST(a_detach_answers_who_waits_for_a_page),
+		TEST(setting_the_clock_ends_no_wait_for_a_page),
 		CHECKED(the_checker_reports_dma_of_what_is_attached_to_nothing),
 		CHECKED(the_checker_lets_devices_try_where_pages_come_on_request),
 		CHECKED(the_checker_says_who_mapped_it_and_when),

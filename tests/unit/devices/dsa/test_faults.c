@@ -3,6 +3,7 @@
  * DSA: memory that is not there, waiting for it, PASIDs, and what commands do to
  * work that is under way.
  */
+#include "../../base/set_clock.h"
 #include "rig.h"
 
 #include <poll.h>
@@ -374,6 +375,30 @@ static void other_queues_go_on_while_one_waits(void **state)
 		usleep(100);
 	assert_int_equal(rd32(DSA_REG_CMDSTS), 0);
 	assert_int_equal(rd32(DSA_REG_GENSTS) & 3, DSA_ENABLED);
+	pager_end(&p);
+}
+
+/* Who writes a command is told after a moment that it is still under way, whoever sets the clock. */
+static void a_command_is_waited_for_for_a_moment_only(void **state)
+{
+	struct dsa_record *blocked;
+	struct dsa_desc move;
+	struct pager p;
+
+	pager_begin(&p, IOMMUFD_PAGE_RESP_SUCCESS);
+	atomic_store(&p.wait, true);
+	move = blocking_move(&blocked);
+	submit(0, &move);
+	while (!atomic_load(&p.asked))
+		usleep(100);
+	atomic_store(&clock_ahead, 3600);
+	wr32(DSA_REG_CMD, DSA_CMD_DRAIN_ALL << 20);
+	atomic_store(&clock_ahead, 0);
+	assert_true(rd32(DSA_REG_CMDSTS) & DSA_CMDSTS_ACTIVE);
+	atomic_store(&p.wait, false);
+	assert_int_equal(wait_for(blocked), DSA_OK);
+	while (rd32(DSA_REG_CMDSTS) & DSA_CMDSTS_ACTIVE)
+		usleep(100);
 	pager_end(&p);
 }
 
@@ -791,6 +816,7 @@ int main(void)
 		ON(records_and_lists_wait_for_their_pages_too),
 		ON(a_page_that_is_refused_is_a_fault),
 		ON(other_queues_go_on_while_one_waits),
+		ON(a_command_is_waited_for_for_a_moment_only),
 		ON(what_waits_is_aborted_without_an_answer),
 		ON(a_device_may_be_closed_while_it_waits),
 		SHARED(a_dedicated_queue_has_its_pasid),
