@@ -106,7 +106,8 @@ static int iopt_check_fixed(struct io_pagetable *iopt, u64 iova, u64 length)
 static void pieces_remove(struct io_pagetable *iopt, struct map_piece *pieces, u32 n)
 {
 	for (u32 i = 0; i < n; i++) {
-		area_note_gone(iopt, pieces[i].area);
+		dma_check_undone(iopt->system->dma.check, iopt, pieces[i].area->first,
+				 pieces[i].area->last);
 		rangemap_remove(&iopt->areas, pieces[i].area->first);
 	}
 }

@@ -142,18 +142,43 @@ static void area_gone(struct dma_check *check, struct check_area *area) __must_h
 			    cds_list_first_entry(&check->gone, struct check_area, gone_node));
 }
 
-void dma_check_unmapped_slow(struct dma_check *check, const void *map, u64 first, u64 last)
+/* Areas of a map do not overlap while they are there, so there is one. */
+static struct check_area *area_live(struct dma_check *check, const void *map, u64 first, u64 last)
+	__must_hold(&check->lock)
 {
-	struct itree_node *node, *next;
+	struct itree_node *node;
 
-	mutex_lock(&check->lock);
-	for (node = itree_first(&check->areas, first, last); node; node = next) {
+	for (node = itree_first(&check->areas, first, last); node;
+	     node = itree_next(node, first, last)) {
 		struct check_area *area = container_of(node, struct check_area, node);
 
-		next = itree_next(node, first, last);
 		if (area->map == map && !area->gone)
-			area_gone(check, area);
+			return area;
 	}
+	return NULL;
+}
+
+void dma_check_unmapped_slow(struct dma_check *check, const void *map, u64 first, u64 last)
+{
+	struct check_area *area;
+
+	mutex_lock(&check->lock);
+	area = area_live(check, map, first, last);
+	if (area)
+		area_gone(check, area);
+	mutex_unlock(&check->lock);
+}
+
+void dma_check_undone(struct dma_check *check, const void *map, u64 first, u64 last)
+{
+	struct check_area *area;
+
+	if (!check)
+		return;
+	mutex_lock(&check->lock);
+	area = area_live(check, map, first, last);
+	if (area)
+		area_forget(check, area);
 	mutex_unlock(&check->lock);
 }
 

@@ -17,11 +17,13 @@ void dma_check_free(struct dma_check *check);
 u64 dma_check_reports(struct dma_check *check);
 
 /*
- * What the maps say.  @map stands for an io_pagetable; calls with @check NULL do nothing.
- * Memory it cannot have means that a report later knows less.
+ * What the maps say.  @map stands for an io_pagetable, and what is told of is always a whole area;
+ * calls with @check NULL do nothing.  Memory it cannot have means that a report later knows less.
  */
 void dma_check_mapped_slow(struct dma_check *check, const void *map, u64 first, u64 last);
 void dma_check_unmapped_slow(struct dma_check *check, const void *map, u64 first, u64 last);
+/** dma_check_undone() - mapping it failed half way: the program never had it */
+void dma_check_undone(struct dma_check *check, const void *map, u64 first, u64 last);
 void dma_check_joined(struct dma_check *check, const void *map, const struct iommu_domain *domain);
 void dma_check_left(struct dma_check *check, const struct iommu_domain *domain);
 /** dma_check_ended() - @map ends: what is still in it was left behind */

@@ -157,6 +157,50 @@ static void test_the_checker_reports_what_was_left_mapped(void **state)
 	assert_non_null(strstr(rig.last_line, "0x10001000-0x10001fff"));
 }
 
+/* The books are full of what is gone, the oldest of it beside what goes next. */
+static void test_the_checker_forgets_the_oldest_of_what_is_gone(void **state)
+{
+	u64 old = BASE + 17 * PAGE, value;
+
+	rig_map(&rig, old, memory, PAGE, RW);
+	assert_int_equal(rig_unmap(&rig, old, PAGE), 0);
+	for (int i = 1; i < 4096; i++) {
+		rig_map(&rig, BASE + 40 * PAGE, memory, PAGE, RW);
+		assert_int_equal(rig_unmap(&rig, BASE + 40 * PAGE, PAGE), 0);
+	}
+	assert_int_equal(read8(old, &value), -EFAULT);
+	assert_non_null(strstr(rig.last_line, "after the program has unmapped it"));
+	rig_map(&rig, old - PAGE, memory, 2 * PAGE, RW);
+	assert_int_equal(rig_unmap(&rig, old - PAGE, 2 * PAGE), 0);
+	assert_int_equal(read8(old, &value), -EFAULT);
+	assert_non_null(strstr(rig.last_line, "area 0x10010000-0x10011fff"));
+	for (int i = 0; i < 4096; i++) {
+		rig_map(&rig, BASE + 40 * PAGE, memory, PAGE, RW);
+		assert_int_equal(rig_unmap(&rig, BASE + 40 * PAGE, PAGE), 0);
+	}
+	assert_int_equal(read8(old, &value), -EFAULT);
+	assert_non_null(strstr(rig.last_line, "is or was there"));
+}
+
+static void test_a_map_that_failed_was_never_there(void **state)
+{
+	struct iommu_ioas_map cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = rig.ioas,
+		.user_va = (uintptr_t)memory,
+		.length = 5 * PAGE,
+		.iova = BASE + 16 * PAGE,
+	};
+	u64 value;
+
+	/* Behind the last page there is nothing. */
+	munmap((char *)memory + 3 * PAGE, PAGE);
+	assert_int_equal(rig_ioctl(&rig, IOMMU_IOAS_MAP, &cmd), -EFAULT);
+	assert_int_equal(read8(BASE + 16 * PAGE, &value), -EFAULT);
+	assert_non_null(strstr(rig.last_line, "is or was there"));
+}
+
 /* ---- pages on request ---- */
 
 static int fault_fd;
@@ -325,6 +369,8 @@ int main(void)
 		C(test_the_checker_sees_a_translation_that_changed),
 		C(test_the_checker_reports_strays_and_late_comers),
 		C(test_the_checker_reports_what_was_left_mapped),
+		C(test_the_checker_forgets_the_oldest_of_what_is_gone),
+		C(test_a_map_that_failed_was_never_there),
 		T(test_a_page_comes_on_request),
 		T(test_a_page_may_be_refused_or_late),
 		T(test_private_memory_of_another_process_is_bounced),
