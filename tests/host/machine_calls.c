@@ -138,6 +138,50 @@ static void threads_and_children_are_seen(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
 }
 
+static _Atomic bool seen_enough;
+
+static void *look_all_the_time(void *arg)
+{
+	while (!seen_enough)
+		CHECK(regs[0] == 'r');
+	return NULL;
+}
+
+/* What is mapped is looked up while it is being mapped, and then not there yet. */
+static void a_mapping_is_good_at_once_whoever_uses_another(void)
+{
+	pthread_t thread;
+	volatile u8 *va;
+
+	CHECK(pthread_create(&thread, NULL, look_all_the_time, NULL) == 0);
+	for (int i = 0; i < 200; i++) {
+		va = mmap(NULL, 4096, PROT_READ, MAP_SHARED, calls, BAR(0));
+		CHECK(va != MAP_FAILED && va[0] == 'r');
+		munmap((void *)va, 4096);
+	}
+	seen_enough = true;
+	pthread_join(thread, NULL);
+}
+
+static void a_mapping_may_get_rights_and_another_place(void)
+{
+	volatile u8 *va = mmap(NULL, 4096, PROT_READ, MAP_SHARED, calls, BAR(0)), *moved;
+	void *place = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(va != MAP_FAILED && place != MAP_FAILED && va[0] == 'r');
+	CHECK(!mprotect((void *)va, 4096, PROT_READ | PROT_WRITE));
+	va[700] = 5;
+	CHECK(regs[700] == 5);
+	moved = mremap((void *)va, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	CHECK(moved == place && moved[700] == 5);
+	/* From one mapping to another that nobody has looked at yet. */
+	va = mremap((void *)moved, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)va);
+	CHECK(va != MAP_FAILED && regs[0] == 'r');
+	memcpy((void *)(va + 800), (void *)regs, 8);
+	CHECK(regs[800] == 'r' && regs[807] == 'r');
+	munmap((void *)va, 4096);
+}
+
 /*
  * Who waits for a pidfd, and then does not wait for the child, as a test harness of the kernel's
  * does.
@@ -305,6 +349,12 @@ void registers_can_be_calls(void)
 	they_are_no_memory_for_dma();
 	signals_arrive_as_ever();
 	CHECK(ioctl(calls, CMD_MAPS) == 1);
+	munmap((void *)regs, BAR_SIZE);
+	CHECK(ioctl(calls, CMD_MAPS) == 0);
+	regs = mmap(NULL, BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, calls, BAR(0));
+	CHECK(regs != MAP_FAILED);
+	a_mapping_is_good_at_once_whoever_uses_another();
+	a_mapping_may_get_rights_and_another_place();
 	munmap((void *)regs, BAR_SIZE);
 	CHECK(ioctl(calls, CMD_MAPS) == 0);
 	close(calls);

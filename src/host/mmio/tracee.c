@@ -29,11 +29,12 @@
 #define XSTATE_MAX 16384
 #define XSTATE_BV 512 /* which parts are not in their initial state */
 
-/** struct fault - one, being worked on; the emulator's thread */
+/** struct fault - one, being worked on; the emulator's thread; @renewed: maps, since it happened */
 struct fault {
 	struct emu emu;
 	struct host *host;
 	struct tracee_maps *maps;
+	bool renewed;
 	pid_t tid;
 	const struct insn *insn;
 	struct user_regs_struct regs;
@@ -73,16 +74,15 @@ static void maps_line(struct tracee_maps *maps, const char *line)
 	maps->maps[maps->n++] = map;
 }
 
-static void maps_load(struct tracee_maps *maps, pid_t tgid, u64 generation)
+/* By the thread's number: a process whose first thread has ended shows nothing under its own. */
+static void maps_load(struct tracee_maps *maps, pid_t tid)
 {
 	char path[32], *line = NULL;
 	size_t size = 0;
 	FILE *f;
 
 	maps->n = 0;
-	maps->tgid = tgid;
-	maps->generation = generation;
-	snprintf(path, sizeof(path), "/proc/%d/maps", tgid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", tid);
 	f = fopen(path, "re");
 	if (!f)
 		return;
@@ -99,6 +99,19 @@ static const struct tracee_map *maps_find(const struct tracee_maps *maps, u64 ad
 			return &maps->maps[i];
 	}
 	return NULL;
+}
+
+/*
+ * What is known may be too old: of a mapping we are told before it is there, of mprotect() and
+ * mremap() never.  True: read anew, look again.
+ */
+static bool maps_renew(struct fault *fault)
+{
+	if (fault->renewed)
+		return false;
+	maps_load(fault->maps, fault->tid);
+	fault->renewed = true;
+	return true;
 }
 
 /* Our file behind @addr, counted, and where in it; NULL for any other memory. */
@@ -159,6 +172,7 @@ static int device(struct fault *fault, struct host_file *hf, u64 pos, u8 *buf, u
 
 static int fault_access(struct fault *fault, u64 addr, u8 *buf, unsigned int size, bool write)
 {
+	bool allowed = false;
 	u64 pos, room;
 	int prot, rc = 0;
 
@@ -172,10 +186,13 @@ static int fault_access(struct fault *fault, u64 addr, u8 *buf, unsigned int siz
 			rc = ordinary(fault, addr, buf, n, write);
 		} else {
 			n = (unsigned int)MIN((u64)size, room);
-			rc = prot & (write ? PROT_WRITE : PROT_READ | PROT_WRITE) ?
-				     device(fault, hf, pos, buf, n, write) :
-				     -EFAULT;
+			allowed = prot & (write ? PROT_WRITE : PROT_READ | PROT_WRITE);
+			rc = allowed ? device(fault, hf, pos, buf, n, write) : -EFAULT;
 			host_file_put(hf);
+		}
+		if (rc && (!hf || !allowed) && maps_renew(fault)) {
+			rc = 0;
+			continue;
 		}
 		addr += n;
 		buf += n;
@@ -383,12 +400,17 @@ bool tracee_fault(struct host *host, struct tracee_maps *maps, pid_t tid, pid_t 
 
 	if (ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) || info.si_code <= 0)
 		return false;
-	if (maps->tgid != tgid || maps->generation != generation)
-		maps_load(maps, tgid, generation);
+	if (maps->tgid != tgid || maps->generation != generation) {
+		maps->tgid = tgid;
+		maps->generation = generation;
+		maps_renew(&fault);
+	}
 	addr = (uintptr_t)info.si_addr;
 	if (sig == SIGILL)
 		return !regs_get(&fault) && fault_run(&fault, addr, false);
 	hf = fault_file(&fault, addr, &pos, &room, &prot);
+	if (!hf && maps_renew(&fault))
+		hf = fault_file(&fault, addr, &pos, &room, &prot);
 	if (!hf)
 		return false;
 	host_file_put(hf);
