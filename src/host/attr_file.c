@@ -90,25 +90,15 @@ static ssize_t attr_text(struct file *file, char *text)
 static long attr_open_text(struct call *call, struct file *file, int open_flags)
 {
 	char *text = alloc_uninit(ATTR_MAX);
-	ssize_t len = -ENOMEM;
-	int fd;
-	long rc;
+	long rc = -ENOMEM;
 
 	if (text)
-		len = attr_text(file, text);
+		rc = attr_text(file, text);
 	file_put(file);
-	if (len < 0) {
-		free(text);
-		return len;
-	}
-	fd = text_file(text, len);
+	if (rc >= 0)
+		rc = text_open(call, text, rc, open_flags);
 	free(text);
-	if (fd < 0)
-		return fd;
-	rc = notify_addfd(call->host, call->req->id, fd, -1, open_flags, true);
-	close(fd);
-	call->sent = rc;
-	return rc < 0 ? rc : CALL_SENT;
+	return rc;
 }
 
 long attr_open(struct call *call, struct host_name *name, int open_flags)

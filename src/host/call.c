@@ -97,8 +97,7 @@ void call_serve(struct host *host, const struct seccomp_notif *req)
 	result = fn ? fn(&call) : CALL_NATIVE;
 	if (host->opts->trace)
 		trace_call(&call, &trace, result);
-	if (result != CALL_SENT)
-		notify_send(host, req->id, result);
+	notify_send(host, req->id, result);
 	if (call.target)
 		target_put(host, call.target);
 }

@@ -46,9 +46,8 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-/* An answer that is not a result. */
-#define CALL_NATIVE LONG_MIN     /* let the kernel do it */
-#define CALL_SENT (LONG_MIN + 1) /* answered already */
+/* An answer that is not a result: let the kernel do it. */
+#define CALL_NATIVE LONG_MIN
 
 /* ---- files ---- */
 
@@ -175,7 +174,6 @@ struct call {
 	struct target *target;  /* NULL until somebody needs it */
 	struct task *previous;  /* while entered */
 	const struct seccomp_notif *req;
-	long sent;              /* what the answer was, with CALL_SENT */
 	u64 checked_at;         /* the notification was valid then; 0: not looked yet */
 	u64 prefetch_at;
 	u32 prefetch_len;
@@ -186,10 +184,8 @@ struct call {
 int notify_recv(struct host *host, struct seccomp_notif *req);
 int notify_send(struct host *host, u64 id, long result);
 bool notify_valid(struct host *host, u64 id);
-/**
- * notify_addfd() - give the caller a descriptor; @newfd -1: the lowest free; @send: as the answer
- */
-int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags, bool send);
+/** notify_addfd() - give the caller a descriptor, @newfd -1: the lowest free; its number, -errno */
+int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags);
 
 /* filter.c */
 struct sock_fprog;
@@ -304,7 +300,7 @@ void path_resolve(struct call *call, int dirfd, const char *path, bool follow,
 		  struct path_hit *ret_hit);
 void path_hit_put(struct path_hit *hit);
 
-/* sys_*.c: a result, -errno, CALL_NATIVE or CALL_SENT */
+/* sys_*.c: a result, -errno or CALL_NATIVE */
 long sys_open(struct call *call);
 long sys_ioctl(struct call *call);
 long sys_fstat(struct call *call);
@@ -336,8 +332,8 @@ void attr_written(struct host_file *hf);
 void attr_stores_wait(struct host *host);
 
 /* proc_file.c */
-/** text_file() - a read-only file in memory with @text in it; -ENFILE */
-int text_file(const char *text, size_t len);
+/** text_open() - answer an open with a read-only file in memory that has @text in it */
+long text_open(struct call *call, const char *text, size_t len, int open_flags);
 long proc_devices_open(struct call *call, int open_flags);
 long proc_status_open(struct call *call, const struct path_hit *hit, int open_flags);
 long proc_fail_nth_open(struct call *call, const struct path_hit *hit, int open_flags);

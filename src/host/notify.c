@@ -65,7 +65,11 @@ bool notify_valid(struct host *host, u64 id)
 	return notify_ioctl(host, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags, bool send)
+/*
+ * Never as the answer itself (SECCOMP_ADDFD_FLAG_SEND): if we are stopped and go on before the
+ * caller has taken the descriptor, it is withdrawn, and the call has been answered with 0.
+ */
+int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags)
 {
 	struct seccomp_notif_addfd add = {
 		.id = id,
@@ -78,8 +82,6 @@ int notify_addfd(struct host *host, u64 id, int srcfd, int newfd, int open_flags
 		add.newfd = newfd;
 		add.flags |= SECCOMP_ADDFD_FLAG_SETFD;
 	}
-	if (send)
-		add.flags |= SECCOMP_ADDFD_FLAG_SEND;
 	rc = notify_ioctl(host, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	return rc < 0 ? -errno : rc;
 }

@@ -50,7 +50,8 @@ static ssize_t status_read(int dir, char *text, size_t size)
 	return len;
 }
 
-int text_file(const char *text, size_t len)
+/* A read-only file in memory with @text in it; -ENFILE. */
+static int text_file(const char *text, size_t len)
 {
 	int fd = memfd_create("status", MFD_CLOEXEC);
 	char path[32];
@@ -65,13 +66,24 @@ int text_file(const char *text, size_t len)
 	return ro < 0 ? -ENFILE : ro;
 }
 
+long text_open(struct call *call, const char *text, size_t len, int open_flags)
+{
+	int fd = text_file(text, len);
+	long rc;
+
+	if (fd < 0)
+		return fd;
+	rc = notify_addfd(call->host, call->req->id, fd, -1, open_flags);
+	close(fd);
+	return rc;
+}
+
 long proc_status_open(struct call *call, const struct path_hit *hit, int open_flags)
 {
 	u64 pinned, locked;
 	char text[STATUS_MAX];
 	struct mm *mm;
 	ssize_t len;
-	int fd, rc;
 
 	if ((open_flags & O_ACCMODE) != O_RDONLY || (open_flags & O_PATH))
 		return CALL_NATIVE;
@@ -88,13 +100,7 @@ long proc_status_open(struct call *call, const struct path_hit *hit, int open_fl
 		return CALL_NATIVE;
 	status_add(text, sizeof(text), "\nVmPin:", pinned);
 	status_add(text, sizeof(text), "\nVmLck:", locked);
-	fd = text_file(text, strlen(text));
-	if (fd < 0)
-		return fd;
-	rc = notify_addfd(call->host, call->req->id, fd, -1, open_flags, true);
-	close(fd);
-	call->sent = rc;
-	return rc < 0 ? rc : CALL_SENT;
+	return text_open(call, text, strlen(text), open_flags);
 }
 
 /* ---- /proc/devices ---- */
@@ -131,8 +137,6 @@ long proc_devices_open(struct call *call, int open_flags)
 	char text[STATUS_MAX];
 	size_t len;
 	FILE *in;
-	int fd;
-	long rc;
 
 	if ((open_flags & O_ACCMODE) != O_RDONLY || (open_flags & (O_PATH | O_DIRECTORY)))
 		return CALL_NATIVE;
@@ -141,13 +145,7 @@ long proc_devices_open(struct call *call, int open_flags)
 		return CALL_NATIVE;
 	len = devices_text(&call->host->names, in, text, sizeof(text));
 	fclose(in);
-	fd = text_file(text, len);
-	if (fd < 0)
-		return fd;
-	rc = notify_addfd(call->host, call->req->id, fd, -1, open_flags, true);
-	close(fd);
-	call->sent = rc;
-	return rc < 0 ? rc : CALL_SENT;
+	return text_open(call, text, len, open_flags);
 }
 
 /* ---- fail-nth ---- */

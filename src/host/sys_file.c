@@ -249,7 +249,7 @@ long sys_dup(struct call *call)
 	rc = fdtable_reserve(call, &fd);
 	if (!rc) {
 		rc = notify_addfd(call->host, call->req->id, native, fd,
-				  fcntl_cloexec ? O_CLOEXEC : 0, false);
+				  fcntl_cloexec ? O_CLOEXEC : 0);
 		fdtable_unreserve(call, fd);
 		rc = rc < 0 ? rc : fd;
 	}

@@ -61,7 +61,7 @@ long open_file_send(struct call *call, struct file *file, struct host_name *name
 	 * Not as the answer itself: who waits for that in the kernel has the file in hand, and
 	 * so the caller's close() would not be the last one while we are not let run.
 	 */
-	rc = notify_addfd(call->host, call->req->id, native, -1, open_flags, false);
+	rc = notify_addfd(call->host, call->req->id, native, -1, open_flags);
 	/* If it did not get there, this close is the last one and releases the file. */
 	close(native);
 	return rc;
@@ -80,7 +80,7 @@ long open_file_high(struct call *call, struct file *file, struct host_name *name
 		goto out_close;
 	rc = fdtable_reserve(call, &fd);
 	if (!rc) {
-		rc = notify_addfd(call->host, call->req->id, native, fd, open_flags, false);
+		rc = notify_addfd(call->host, call->req->id, native, fd, open_flags);
 		fdtable_unreserve(call, fd);
 		rc = rc < 0 ? rc : fd;
 	}

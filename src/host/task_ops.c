@@ -161,7 +161,7 @@ static void task_fd_install(struct task *task, int fd, struct file *file)
 	fault_current = NULL;
 	rc = fdtable_open(call->host, file, NULL, file->open_flags, &native);
 	if (!rc) {
-		rc = notify_addfd(call->host, call->req->id, native, fd, file->open_flags, false);
+		rc = notify_addfd(call->host, call->req->id, native, fd, file->open_flags);
 		close(native);
 	}
 	if (rc < 0 && rc != -ENOENT)
@@ -223,7 +223,7 @@ static int task_fd_dup(struct task *task, int fd, struct file *file)
 
 	if (native < 0)
 		return native;
-	rc = notify_addfd(call->host, call->req->id, native, fd, O_CLOEXEC, false);
+	rc = notify_addfd(call->host, call->req->id, native, fd, O_CLOEXEC);
 	close(native);
 	if (rc < 0)
 		return rc;

@@ -336,8 +336,6 @@ void trace_call(struct call *call, const struct trace_state *state, long result)
 	default:
 		add_fd_call(&line, call);
 	}
-	if (result == CALL_SENT)
-		result = call->sent;
 	if (result < 0)
 		line_add(&line, " = -1 %s (%s)", strerrorname_np((int)-result) ?: "?",
 			 strerror((int)-result));
