@@ -116,22 +116,27 @@ static void front_say(const char *what)
 	dprintf(STDERR_FILENO, "uiommufd: %s\n", what);
 }
 
+struct front {
+	int supervisor; /* our end of the socket */
+	pid_t pid;      /* its process; there may be children of who became us, too */
+};
+
 /* One message; true if *ret_status is the end. */
-static bool front_message(int supervisor, int *ret_status)
+static bool front_message(const struct front *front, int *ret_status)
 {
 	const struct launch_msg resumed = { .type = LAUNCH_SIGNAL, .value = SIGCONT };
 	struct launch_msg msg;
 	int status;
 
 	*ret_status = EXIT_SUPERVISOR;
-	if (!launch_recv(supervisor, &msg, NULL)) {
+	if (!launch_recv(front->supervisor, &msg, NULL)) {
 		front_say("the supervisor died");
 		return true;
 	}
 	switch (msg.type) {
 	case LAUNCH_ENDED:
 		/* All is told, but a supervisor that finds damage at its end fails the run. */
-		if (wait(&status) > 0 && status) {
+		if (waitpid(front->pid, &status, 0) > 0 && status) {
 			front_say("the supervisor did not end well");
 			return true;
 		}
@@ -141,23 +146,23 @@ static bool front_message(int supervisor, int *ret_status)
 		*ret_status = front_end(msg.value);
 		return true;
 	case LAUNCH_FAILED:
-		wait(NULL);
+		waitpid(front->pid, NULL, 0);
 		*ret_status = msg.value;
 		return true;
 	case LAUNCH_STOPPED:
 		kill(getpid(), SIGSTOP);
-		launch_send(supervisor, &resumed, -1);
+		launch_send(front->supervisor, &resumed, -1);
 		return false;
 	default:
 		return false;
 	}
 }
 
-static int front_wait(int supervisor, const sigset_t *set)
+static int front_wait(const struct front *front, const sigset_t *set)
 {
 	int sigfd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct pollfd pfds[] = {
-		{ .fd = supervisor, .events = POLLIN },
+		{ .fd = front->supervisor, .events = POLLIN },
 		{ .fd = sigfd, .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
@@ -167,17 +172,19 @@ static int front_wait(int supervisor, const sigset_t *set)
 		if (poll(pfds, ARRAY_SIZE(pfds), -1) < 0)
 			continue;
 		while (read(sigfd, &info, sizeof(info)) == sizeof(info))
-			front_signal(supervisor, &info);
-		if (pfds[0].revents && front_message(supervisor, &status))
+			front_signal(front->supervisor, &info);
+		if (pfds[0].revents && front_message(front, &status))
 			return status;
 	}
 }
 
 int host_run(const struct host_opts *opts, char *const argv[])
 {
-	sigset_t set, old;
+	const struct sigaction reaped = { .sa_handler = SIG_DFL };
+	struct launch_signals old;
+	struct front front;
+	sigset_t set;
 	int ends[2];
-	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
 		log_line(&opts->log, IOMMUFD_LOG_ERROR, "socketpair: %s", strerror(errno));
@@ -185,17 +192,21 @@ int host_run(const struct host_opts *opts, char *const argv[])
 	}
 	/* Nothing may come between: what is sent from now on is for the program. */
 	front_signals(&set);
-	sigprocmask(SIG_BLOCK, &set, &old);
-	pid = fork();
-	if (pid < 0) {
+	sigprocmask(SIG_BLOCK, &set, &old.mask);
+	/* Where a caller ignores it nobody is told how a child has ended. */
+	sigaction(SIGCHLD, &reaped, &old.child);
+	front.pid = fork();
+	if (front.pid < 0) {
 		log_line(&opts->log, IOMMUFD_LOG_ERROR, "fork: %s", strerror(errno));
-		sigprocmask(SIG_SETMASK, &old, NULL);
+		sigaction(SIGCHLD, &old.child, NULL);
+		sigprocmask(SIG_SETMASK, &old.mask, NULL);
 		return EXIT_SUPERVISOR;
 	}
-	if (!pid) {
+	if (!front.pid) {
 		close(ends[0]);
 		supervise(opts, argv, ends[1], &old);
 	}
 	close(ends[1]);
-	return front_wait(ends[0], &set);
+	front.supervisor = ends[0];
+	return front_wait(&front, &set);
 }

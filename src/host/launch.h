@@ -42,15 +42,21 @@ struct launch_msg {
 	struct sandbox_report report; /* with LAUNCH_READY */
 };
 
+/** struct launch_signals - of our caller's, for the program: the mask, and who reaps children */
+struct launch_signals {
+	sigset_t mask;
+	struct sigaction child;
+};
+
 int launch_send(int fd, const struct launch_msg *msg, int pass_fd);
 /** launch_recv() - 1, or 0 when the other side is gone; *ret_fd may be NULL */
 int launch_recv(int fd, struct launch_msg *msg, int *ret_fd);
 
 /** supervise() - the supervisor's life; never returns */
 void supervise(const struct host_opts *opts, char *const argv[], int front,
-	       const sigset_t *program_mask) __attribute__((noreturn));
+	       const struct launch_signals *signals) __attribute__((noreturn));
 /** program_exec() - the program's life up to its first instruction; never returns */
 void program_exec(const struct host_opts *opts, char *const argv[], int supervisor, int high_base,
-		  const sigset_t *mask) __attribute__((noreturn));
+		  const struct launch_signals *signals) __attribute__((noreturn));
 
 #endif

@@ -68,7 +68,7 @@ static int program_load_filter(int high_base, bool paths)
 }
 
 void program_exec(const struct host_opts *opts, char *const argv[], int supervisor, int high_base,
-		  const sigset_t *mask)
+		  const struct launch_signals *signals)
 {
 	struct program program = { supervisor };
 	struct launch_msg ready = { .type = LAUNCH_READY };
@@ -82,7 +82,8 @@ void program_exec(const struct host_opts *opts, char *const argv[], int supervis
 		program_fail(supervisor, LAUNCH_NO_FILTER, -listener);
 	program_ask(supervisor, &ready, listener);
 	/* The listener and our end of the socket are close-on-exec. */
-	sigprocmask(SIG_SETMASK, mask, NULL);
+	sigaction(SIGCHLD, &signals->child, NULL);
+	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 	execvp(argv[0], argv);
 	program_fail(supervisor, LAUNCH_NO_EXEC, errno);
 }

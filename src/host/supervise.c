@@ -325,7 +325,7 @@ static void raise_nofile(void)
 }
 
 void supervise(const struct host_opts *opts, char *const argv[], int front,
-	       const sigset_t *program_mask)
+	       const struct launch_signals *signals)
 {
 	struct supervisor *sup = zalloc(sizeof(*sup));
 	sigset_t chld;
@@ -352,7 +352,7 @@ void supervise(const struct host_opts *opts, char *const argv[], int front,
 	}
 	if (!sup->host.program) {
 		close(ends[0]);
-		program_exec(opts, argv, ends[1], sup->host.fds.high_base, program_mask);
+		program_exec(opts, argv, ends[1], sup->host.fds.high_base, signals);
 	}
 	close(ends[1]);
 	sup->alive = true;

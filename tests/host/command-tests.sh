@@ -52,6 +52,22 @@ if [ -w /sys/kernel/debug ] || [ "$(id -u)" -ne 0 ]; then
 		sh -c 'echo N >/sys/kernel/debug/failslab/ignore-gfp-wait'
 fi
 
+# Whatever the caller has made of its children.
+if env --ignore-signal=CHLD true 2>"$dir/err"; then
+	status 7 "a caller may ignore SIGCHLD" \
+		env --ignore-signal=CHLD "$uiommufd" run -- sh -c 'exit 7'
+	status 0 "and the program has that from it" \
+		env --ignore-signal=CHLD "$uiommufd" run -- \
+		grep -q '^SigIgn:.*[13579bdf]....$' /proc/self/status
+fi
+rm -f "$dir/pid" "$dir/go"
+status 6 "a child its caller has left it is none of its business" sh -c "
+	( while [ ! -e $dir/go ]; do sleep 0.02; done; exit 3 ) &
+	echo \$! >$dir/pid
+	exec $uiommufd run -- sh -c 'touch $dir/go
+		until grep -q \"^State:.*Z\" /proc/\$(cat $dir/pid)/status; do sleep 0.02; done
+		exit 6'"
+
 # Signals sent to the command reach the program.  (SIGINT is ignored in what a script starts
 # in the background, and so would be by the program.)
 for sig in TERM HUP USR1; do
