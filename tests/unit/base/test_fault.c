@@ -130,6 +130,14 @@ static void every_allocator_has_a_fault_point(void **test)
 	free(memory);
 }
 
+static void what_is_too_large_for_linux_is_too_large(void **test)
+{
+	assert_null(zalloc(1ULL << 31));
+	assert_null(alloc_uninit(1ULL << 31));
+	assert_null(zalloc_array(1ULL << 28, 8));
+	assert_null(zalloc_array(SIZE_MAX / 2, 4)); /* whose bytes are more than there are numbers */
+}
+
 static void a_step_can_be_named_to_fail_for_everybody(void **test)
 {
 	u64 injected;
@@ -164,6 +172,7 @@ int main(void)
 		counted(the_state_belongs_to_one_thread),
 		counted(a_writer_at_the_same_time_never_makes_nth_wrap),
 		counted(every_allocator_has_a_fault_point),
+		counted(what_is_too_large_for_linux_is_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

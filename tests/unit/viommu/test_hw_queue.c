@@ -38,6 +38,8 @@ static void a_queue_is_checked_in_order(void **state)
 	assert_int_equal(hw_queue_alloc(guest.viommu, 0xdead, 9, 0, PG, &none), -EOPNOTSUPP);
 	/* the cover of whole pages is what must fit */
 	assert_int_equal(alloc(9, 1, UINT64_MAX), -ERANGE);
+	/* and the list of its pages must be one that Linux would try to allocate */
+	assert_int_equal(alloc(9, 8 * PG, 1ULL << 40), -ENOMEM);
 	assert_int_equal(alloc(9, 8 * PG, PG), -ENOENT);
 	assert_int_equal(alloc(9, BASE + 3 * PG, PG + 1), -ENOENT);
 	assert_int_equal(alloc(2, BASE, PG), -EINVAL);
