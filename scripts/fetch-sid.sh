@@ -70,7 +70,7 @@ write_config() {
 		Dir::Etc::sourceparts "-";
 		Acquire::Languages "none";
 		Acquire::PDiffs "false";
-		Acquire::Retries "1";
+		Acquire::Retries "2";
 		Acquire::http::Timeout "20";
 		Acquire::https::Timeout "20";
 		#clear APT::Update::Pre-Invoke;

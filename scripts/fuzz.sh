@@ -101,7 +101,7 @@ for target in "${targets[@]}"; do
 	crashes=$build/crashes/$target-
 	log=$build/$target.log
 	mkdir -p "$corpus" "$build/crashes"
-	options=(-max_total_time="$seconds" -max_len=1024 -timeout=20 -rss_limit_mb=2048
+	options=(-max_total_time="$seconds" -max_len=1024 -timeout=100 -rss_limit_mb=2048
 		-artifact_prefix="$crashes" -print_final_stats=1)
 	[ ! -f "fuzz/$target.dict" ] || options+=(-dict="fuzz/$target.dict")
 	if "$build/fuzz/fuzz_$target" "${options[@]}" "$corpus" "fuzz/corpus/$target" \

@@ -43,11 +43,18 @@ fi
 echo "install-deps: installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! "${as_root[@]}" apt-get -qq update >"$log" 2>&1 ||
-	! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
-		--no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" \
-		>>"$log" 2>&1; then
-	tail -20 "$log" >&2
-	echo "install-deps: apt-get failed; still missing: ${missing[*]}" >&2
-	exit 1
-fi
+apt_install() {
+	"${as_root[@]}" apt-get -qq update >"$log" 2>&1 &&
+		"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+			--no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 \
+			install "${missing[@]}" >>"$log" 2>&1
+}
+
+# A machine that has just come up may be updating its own lists, or have no network yet.
+for pause in 0 5 20; do
+	sleep $pause
+	apt_install && exit 0
+done
+tail -20 "$log" >&2
+echo "install-deps: apt-get failed; still missing: ${missing[*]}" >&2
+exit 1
