@@ -89,6 +89,8 @@ for _ in $(seq 1 $((seconds * 2))); do
 		sleep 0.02
 	done
 	wait $pid 2>/dev/null
+	# The run is over with the program; the machine goes when the program's child is gone, too.
+	flock -w 60 "$image" true
 	"$program" check "$log" "$image" >>"$work/out" 2>&1 || lost=1
 done
 result $lost "a program killed at any moment loses no acknowledged write"
