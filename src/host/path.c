@@ -17,7 +17,8 @@
 
 #include "host/host_priv.h"
 
-#define OPEN_TRIES 10000
+#define OPEN_TRIES    10000
+#define PROC_ROOT_INO 1 /* of each file system of its kind */
 
 static const char *last_component(const char *path)
 {
@@ -89,21 +90,43 @@ static int path_unself(struct call *call, const char *dir, char out[PATH_MAX])
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+/*
+ * What the caller calls the directory that /proc/PID/@link shows: below its root, if that is not
+ * ours.  Its length, -ENOENT it is elsewhere.
+ */
+static ssize_t path_base(const struct call *call, const char *link, char text[PATH_MAX])
+{
+	char path[64], root[PATH_MAX];
+	ssize_t n, above;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", call->req->pid, link);
+	n = readlink(path, text, PATH_MAX - 1);
+	snprintf(path, sizeof(path), "/proc/%d/root", call->req->pid);
+	above = readlink(path, root, sizeof(root));
+	if (n < 0 || *text != '/' || above < 0)
+		return -ENOENT;
+	if (above == 1)
+		return n;
+	text[n] = 0;
+	if (strncmp(text, root, above) || (text[above] && text[above] != '/'))
+		return -ENOENT;
+	memmove(text, text + above, n - above);
+	return n - above;
+}
+
 /* The directory of @path as an absolute path in the caller's root. */
 static int path_directory(struct call *call, int dirfd, const char *path, char out[PATH_MAX])
 {
 	size_t len = last_component(path) - path;
-	char text[PATH_MAX], base[64];
+	char text[PATH_MAX], link[24] = "cwd";
 	ssize_t n = 0;
 
 	if (*path != '/') {
-		if (dirfd == AT_FDCWD)
-			snprintf(base, sizeof(base), "/proc/%d/cwd", call->req->pid);
-		else
-			snprintf(base, sizeof(base), "/proc/%d/fd/%d", call->req->pid, dirfd);
-		n = readlink(base, text, sizeof(text) - 1);
-		if (n < 0 || *text != '/')
-			return -ENOENT;
+		if (dirfd != AT_FDCWD)
+			snprintf(link, sizeof(link), "fd/%d", dirfd);
+		n = path_base(call, link, text);
+		if (n < 0)
+			return n;
 		text[n++] = '/';
 	}
 	if (n + len >= sizeof(text))
@@ -196,29 +219,71 @@ static void hit_fd(struct call *call, const char *text, const char *name, struct
 		hit->kind = PATH_FD;
 }
 
-/* @text is the directory's name in our own /proc. */
+/** struct proc_dir - a directory of /proc: of @pid or its thread @tid (0: none); its descriptors? */
+struct proc_dir {
+	int pid, tid;
+	bool fd;
+	char path[64]; /* in our own /proc */
+};
+
+static bool proc_dir_parse(const char *text, struct proc_dir *pd)
+{
+	char task[24] = "";
+	int end = 0, n = 0;
+
+	*pd = (struct proc_dir){ 0 };
+	if (sscanf(text, "/%d%n", &pd->pid, &end) != 1)
+		return false;
+	if (sscanf(text + end, "/task/%d%n", &pd->tid, &n) == 1) {
+		end += n;
+		snprintf(task, sizeof(task), "/task/%d", pd->tid);
+	}
+	pd->fd = !strcmp(text + end, "/fd");
+	snprintf(pd->path, sizeof(pd->path), "/proc/%d%s%s", pd->pid, task, pd->fd ? "/fd" : "");
+	return pd->fd || !text[end];
+}
+
+/*
+ * Which one is the directory @st, that @text means for somebody?  Its /proc may be mounted
+ * anywhere, so how @text ends tells, and that it is the same directory.  Never ours: there we
+ * come by a "self" that path_unself() did not see.
+ */
+static bool proc_dir_find(const char *text, const struct stat *st, struct proc_dir *pd)
+{
+	struct stat ours;
+
+	for (; text; text = strchr(text + 1, '/')) {
+		if (proc_dir_parse(text, pd) && !stat(pd->path, &ours) &&
+		    ours.st_dev == st->st_dev && ours.st_ino == st->st_ino)
+			return pd->pid != getpid();
+	}
+	return false;
+}
+
+/* @dir is a directory of our /proc, and @text its name for somebody. */
 static void hit_proc(struct call *call, int *dir, const char *text, const char *name,
 		     struct path_hit *hit)
 {
-	int pid = 0, tid = 0, end = 0;
+	struct proc_dir pd;
+	struct stat st;
 
-	/* The caller may be in a mount namespace of its own, where this is all we are told. */
-	if (!strncmp(text, "(unreachable)", 13))
-		text = strstr(text, "/proc/");
-	if (text && !strcmp(text, "/proc") && !strcmp(name, "devices"))
-		hit->kind = PATH_DEVICES;
-	if (!text || sscanf(text, "/proc/%d%n", &pid, &end) != 1)
+	if (fstat(*dir, &st))
 		return;
-	if (sscanf(text + end, "/task/%d", &tid) == 1)
-		end += snprintf(NULL, 0, "/task/%d", tid);
-	if (is_number(name)) {
-		if (!strcmp(text + end, "/fd"))
-			hit_fd(call, text, name, hit);
+	if (!strcmp(name, "devices")) {
+		if (st.st_ino == PROC_ROOT_INO)
+			hit->kind = PATH_DEVICES;
 		return;
 	}
-	if (text[end] || !strcmp(name, "devices"))
+	if (!proc_dir_find(strchr(text, '/'), &st, &pd))
 		return;
-	hit->pid = tid ?: pid;
+	if (is_number(name)) {
+		if (pd.fd)
+			hit_fd(call, pd.path, name, hit);
+		return;
+	}
+	if (pd.fd)
+		return;
+	hit->pid = pd.tid ?: pd.pid;
 	hit->kind = !strcmp(name, "status") ? PATH_STATUS : PATH_FAIL_NTH;
 	hit->dir = *dir;
 	*dir = -1;

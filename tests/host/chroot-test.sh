@@ -3,8 +3,8 @@
 #
 # chroot-test.sh UIOMMUFD PROGRAM - PROGRAM, a static one, supervised below a root
 # directory that is no mount point, as chroot() makes one: no /dev of its own can be
-# made there, and its path calls are answered.  Exit 77 with a reason where that
-# cannot be had.
+# made there, and its path calls are answered.  Then below one that it makes itself,
+# with the /dev and /proc it was given.  Exit 77 with a reason where that cannot be had.
 
 set -u
 uiommufd=$1 program=$2
@@ -39,6 +39,15 @@ chroot "$root" /uiommufd run --log-level error -- /program
 status=$?
 [ "$(ls /dev)" = "$before" ] || {
 	echo "the machine's /dev has changed"
+	status=1
+}
+
+mkdir -p "$root/inner/dev" "$root/inner/proc" "$root/inner/tmp"
+cp "$program" "$root/inner/program" || exit 1
+"$uiommufd" run --log-level error -- sh -c "
+	mount --rbind /dev '$root/inner/dev' && mount --rbind /proc '$root/inner/proc' &&
+		exec chroot '$root/inner' /program" || {
+	echo "not below a root of the program's own"
 	status=1
 }
 exit $status
