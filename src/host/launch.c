@@ -121,6 +121,19 @@ struct front {
 	pid_t pid;      /* its process; there may be children of who became us, too */
 };
 
+/* It is gone without having said why. */
+static void front_say_died(const struct front *front)
+{
+	int status = 0;
+
+	waitpid(front->pid, &status, 0);
+	if (WIFSIGNALED(status))
+		dprintf(STDERR_FILENO, "uiommufd: the supervisor died: %s\n",
+			strsignal(WTERMSIG(status)));
+	else
+		front_say("the supervisor died");
+}
+
 /* One message; true if *ret_status is the end. */
 static bool front_message(const struct front *front, int *ret_status)
 {
@@ -130,7 +143,7 @@ static bool front_message(const struct front *front, int *ret_status)
 
 	*ret_status = EXIT_SUPERVISOR;
 	if (!launch_recv(front->supervisor, &msg, NULL)) {
-		front_say("the supervisor died");
+		front_say_died(front);
 		return true;
 	}
 	switch (msg.type) {

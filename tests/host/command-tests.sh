@@ -102,6 +102,11 @@ wait $pid 2>/dev/null
 wait_for "[ ! -e /proc/$inner/stat ] || [ \"\$(state $inner)\" = Z ]"
 say $? "who kills the command kills the program"
 
+# A supervisor that is killed.
+said=$("$uiommufd" run -- sh -c 'kill -KILL $PPID; :' 2>&1)
+[ $? -eq 125 ] && grep -q '^uiommufd: the supervisor died: Killed$' <<<"$said"
+say $? "of a supervisor that is killed the command says how it died"
+
 # Descendants that outlive the program are served.
 rm -f "$dir/late"
 "$uiommufd" run -- bash -c "
