@@ -128,6 +128,8 @@ struct targets {
 	struct cds_list_head tids[TARGET_BUCKETS] __guarded_by(&lock);
 	struct cds_list_head mms __guarded_by(&lock); /* address spaces that are not gone */
 	u32 count __guarded_by(&lock);
+	u32 max;                     /* as descriptors allow; immutable */
+	u32 look_at __guarded_by(&lock); /* so many: look who is gone */
 	struct cds_list_head faults __guarded_by(&lock); /* fail-nth of threads */
 	_Atomic u32 num_faults;
 };
@@ -222,6 +224,7 @@ void target_saw_cred(struct host *host, pid_t tid);
 /** target_mm_of() - the mm of process @pid if we know it, counted */
 struct mm *target_mm_of(struct host *host, pid_t pid);
 struct fault_state *target_fault(struct host *host, pid_t tid, bool create);
+/** read_task_ids() - of the thread whose /proc/TID is @dir; 0, -ESRCH, -ENOMEM */
 int read_task_ids(int dir, pid_t *ret_tgid, uid_t *ret_uid);
 
 /* task_ops.c; memory of the caller without fault points: for answers of the way in itself */

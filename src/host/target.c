@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "host/host_priv.h"
 
 #define TARGETS_MAX 1024
+#define TARGETS_FEW 16
+#define TARGET_FDS 8 /* an entry has two, and the address space of a process four */
 
 /* An address space we know, held until it is gone: two for one would each count half its pins. */
 struct target_mm {
@@ -31,6 +34,11 @@ struct target_fault_entry {
 
 void targets_init(struct targets *targets)
 {
+	struct rlimit rlim = { .rlim_cur = TARGETS_MAX };
+
+	getrlimit(RLIMIT_NOFILE, &rlim);
+	targets->max = (u32)MAX(MIN(rlim.rlim_cur / TARGET_FDS, TARGETS_MAX), TARGETS_FEW);
+	targets->look_at = TARGETS_FEW;
 	mutex_init(&targets->lock);
 	CDS_INIT_LIST_HEAD(&targets->all);
 	for (size_t i = 0; i < TARGET_BUCKETS; i++)
@@ -67,6 +75,12 @@ void targets_fini(struct targets *targets)
 	mutex_destroy(&targets->lock);
 }
 
+/* -errno of a failed open below /proc: the thread has ended, or something is short here. */
+static int proc_errno(void)
+{
+	return errno == ENOENT || errno == ESRCH ? -ESRCH : -ENOMEM;
+}
+
 /* Tgid and real uid from /proc/TID/status, the first lines of which are short. */
 int read_task_ids(int dir, pid_t *ret_tgid, uid_t *ret_uid)
 {
@@ -76,7 +90,7 @@ int read_task_ids(int dir, pid_t *ret_tgid, uid_t *ret_uid)
 	char *p;
 
 	if (fd < 0)
-		return -ESRCH;
+		return proc_errno();
 	len = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	if (len <= 0)
@@ -127,7 +141,10 @@ static void target_uncache(struct targets *targets, struct target *target)
 		target_free(target);
 }
 
-/* Make room: the entry longest unused, and every one whose thread is gone. */
+/*
+ * Make room: every entry whose thread is gone, and the one longest unused.  Next when there are
+ * twice as many, so that it costs each of them the same.
+ */
 static void targets_trim(struct targets *targets) __must_hold(&targets->lock)
 {
 	struct target *target, *t;
@@ -136,8 +153,20 @@ static void targets_trim(struct targets *targets) __must_hold(&targets->lock)
 		if (!target->refs && !target_alive(target))
 			target_uncache(targets, target);
 	}
-	if (targets->count >= TARGETS_MAX)
+	if (targets->count >= targets->max)
 		target_uncache(targets, cds_list_entry(targets->all.prev, struct target, node));
+	targets->look_at = MIN(MAX(2 * targets->count, TARGETS_FEW), targets->max);
+}
+
+/* Descriptors or memory are short: keep what is in use only. */
+static void targets_drop(struct targets *targets) __must_hold(&targets->lock)
+{
+	struct target *target, *t;
+
+	cds_list_for_each_entry_safe(target, t, &targets->all, node) {
+		if (!target->refs)
+			target_uncache(targets, target);
+	}
 }
 
 /* The address space @pid has, if we know it (borrowed); forgets those that are gone. */
@@ -206,41 +235,47 @@ static int target_fill(struct host *host, struct target *target, uid_t uid)
 	return -ENOMEM;
 }
 
-static struct target *target_create(struct host *host, pid_t tid)
+static int target_create(struct host *host, pid_t tid, struct target **ret_target)
 	__must_hold(&host->targets.lock)
 {
 	struct target *target = zalloc(sizeof(*target));
 	char path[32];
 	uid_t uid;
+	int rc;
 
 	if (!target)
-		return NULL;
+		return -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/%d", tid);
 	target->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	rc = proc_errno();
 	if (target->dir < 0)
 		goto err_free;
 	target->fd_dir = openat(target->dir, "fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	rc = proc_errno();
 	if (target->fd_dir < 0)
 		goto err_close_dir;
 	target->tid = tid;
-	if (read_task_ids(target->dir, &target->tgid, &uid))
+	rc = read_task_ids(target->dir, &target->tgid, &uid);
+	if (rc)
 		goto err_close;
-	if (target_fill(host, target, uid))
+	rc = target_fill(host, target, uid);
+	if (rc)
 		goto err_close;
-	if (host->targets.count >= TARGETS_MAX)
+	if (host->targets.count >= host->targets.look_at)
 		targets_trim(&host->targets);
 	target->cached = true;
 	cds_list_add(&target->node, &host->targets.all);
 	cds_list_add(&target->by_tid, target_bucket(&host->targets, tid));
 	host->targets.count++;
-	return target;
+	*ret_target = target;
+	return 0;
 err_close:
 	close(target->fd_dir);
 err_close_dir:
 	close(target->dir);
 err_free:
 	free(target);
-	return NULL;
+	return rc;
 }
 
 /* Is what we keep of a living thread still true? */
@@ -284,8 +319,10 @@ struct target *target_get(struct host *host, pid_t tid)
 		target_uncache(&host->targets, target);
 		target = NULL;
 	}
-	if (!target)
-		target = target_create(host, tid);
+	if (!target && target_create(host, tid, &target) == -ENOMEM) {
+		targets_drop(&host->targets);
+		target_create(host, tid, &target);
+	}
 	if (target)
 		target_touch(&host->targets, target);
 	mutex_unlock(&host->targets.lock);

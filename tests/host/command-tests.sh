@@ -68,6 +68,15 @@ status 6 "a child its caller has left it is none of its business" sh -c "
 		until grep -q \"^State:.*Z\" /proc/\$(cat $dir/pid)/status; do sleep 0.02; done
 		exit 6'"
 
+# Each of them a process and some descriptors of ours.
+(
+	ulimit -n 200
+	status 0 "processes come and go without end where descriptors are few" \
+		"$uiommufd" run -- sh -c "i=0
+			while [ \$i -lt 150 ]; do $program || exit 1; i=\$((i + 1)); done"
+	exit $failed
+) || failed=1
+
 # Signals sent to the command reach the program.  (SIGINT is ignored in what a script starts
 # in the background, and so would be by the program.)
 for sig in TERM HUP USR1; do
