@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "host/host_priv.h"
 
 #define SERVE_PARKED_MAX 4
@@ -50,6 +51,8 @@ static int serve_spawn(struct serve *serve, pthread_t *ret_thread, void *(*fn)(v
 	pthread_attr_t attr;
 	int rc;
 
+	if (fault_point("thread"))
+		return -EAGAIN;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, SERVE_STACK);
 	if (!ret_thread)
@@ -59,19 +62,44 @@ static int serve_spawn(struct serve *serve, pthread_t *ret_thread, void *(*fn)(v
 	return -rc;
 }
 
-/* Somebody else is to lead.  Without a thread to spare the lead waits for one that finishes. */
-static void serve_hand_over(struct serve *serve)
+static bool serve_find_leader(struct serve *serve) __must_hold(&serve->lock)
 {
-	mutex_lock(&serve->lock);
-	serve->lead_free = true;
+	bool found = true;
+
 	if (serve->parked) {
 		pthread_cond_signal(&serve->lead);
 	} else {
 		serve->threads++;
-		if (serve_spawn(serve, NULL, serve_thread))
-			serve->threads--;
+		found = !serve_spawn(serve, NULL, serve_thread);
+		serve->threads -= !found;
 	}
+	return found;
+}
+
+/* Somebody else is to lead.  False: there is no thread to spare, and none can be made now. */
+static bool serve_hand_over(struct serve *serve)
+{
+	bool found;
+
+	mutex_lock(&serve->lock);
+	serve->lead_free = true;
+	found = serve_find_leader(serve);
 	mutex_unlock(&serve->lock);
+	return found;
+}
+
+/*
+ * The same once more.  One that finishes its call takes the lead by itself, but all may wait for
+ * what only a call not served yet brings about.
+ */
+static bool serve_hand_over_again(struct serve *serve)
+{
+	bool found;
+
+	mutex_lock(&serve->lock);
+	found = !serve->lead_free || serve_find_leader(serve);
+	mutex_unlock(&serve->lock);
+	return found;
 }
 
 /* Wait for the lead; false if the thread is to end. */
@@ -176,15 +204,18 @@ static void *serve_monitor(void *arg)
 {
 	struct serve *serve = arg;
 	unsigned int idle = SERVE_IDLE_LOOKS;
+	bool led = true;
 	u64 last = 0;
 
-	while (serve_monitor_wait(serve, last, idle >= SERVE_IDLE_LOOKS)) {
+	while (serve_monitor_wait(serve, last, led && idle >= SERVE_IDLE_LOOKS)) {
 		u64 seq = atomic_load(&serve->seq);
+
+		led = led || serve_hand_over_again(serve);
 
 		idle = seq == last && !(seq & 1) ? idle % SERVE_IDLE_LOOKS + 1 : 0;
 		if (seq == last && (seq & 1) &&
 		    atomic_compare_exchange_strong(&serve->seq, &seq, seq + 1))
-			serve_hand_over(serve);
+			led = serve_hand_over(serve);
 		last = atomic_load(&serve->seq);
 	}
 	return NULL;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "core/system.h"
 #include "core/tree.h"
 #include "host/host.h"
@@ -39,6 +40,7 @@
 #define CMD_CAP CMD(0x97)     /* is the capability held? */
 #define CMD_FD CMD(0x98)      /* 1: one of ours, 0: foreign, and then its first byte is read */
 #define CMD_SLOW CMD(0x99)    /* sleep for argument milliseconds */
+#define CMD_NO_THREAD CMD(0x9a) /* the next argument threads of the supervisor cannot be made */
 
 struct add {
 	u64 a, b, out;
@@ -227,6 +229,9 @@ static long fake_ioctl(struct file *file, unsigned int cmd, u64 arg)
 		return capable((int)arg);
 	case CMD_FD:
 		return fake_fd((int)arg);
+	case CMD_NO_THREAD:
+		fault_named_set("thread", 0, (u32)arg);
+		return 0;
 	case CMD_SLOW:
 		usleep((useconds_t)arg * 1000);
 		return 0;
@@ -312,9 +317,10 @@ static void blocked_calls_block_nobody_else(void)
 {
 	enum { WAITERS = 20 };
 	pthread_t threads[WAITERS];
+	static long gone; /* through the gate, of earlier rounds */
 
 	for (long i = 0; i < WAITERS; i++) {
-		CHECK(pthread_create(&threads[i], NULL, wait_at_gate, (void *)(i + 1)) == 0);
+		CHECK(pthread_create(&threads[i], NULL, wait_at_gate, (void *)(gone + i + 1)) == 0);
 		CHECK(ioctl(dev, CMD_LIVE, 0) == 1);
 	}
 	/* Give them time to be stuck all, then let one after the other go. */
@@ -323,6 +329,14 @@ static void blocked_calls_block_nobody_else(void)
 		CHECK(ioctl(dev, CMD_GO, 1) == 0);
 		CHECK(pthread_join(threads[i], NULL) == 0);
 	}
+	gone += WAITERS;
+}
+
+static void nor_where_threads_are_short_for_a_while(void)
+{
+	CHECK(ioctl(dev, CMD_NO_THREAD, 20) == 0);
+	blocked_calls_block_nobody_else();
+	CHECK(ioctl(dev, CMD_NO_THREAD, 0) == 0);
 }
 
 static bool readable(int fd)
@@ -432,6 +446,7 @@ static int program(void)
 {
 	dev = open("/dev/fake/one", O_RDWR);
 	CHECK(dev >= 0);
+	nor_where_threads_are_short_for_a_while();
 	blocked_calls_block_nobody_else();
 	a_queue_is_readable_while_it_holds_something();
 	a_poller_is_woken();
