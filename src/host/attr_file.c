@@ -9,19 +9,24 @@
  * are the kernel's and land in the memory behind the descriptor.  The watch for its
  * last close tells of them too: then a thread stores what is new there.  The write
  * itself has succeeded by then, so an error is only logged; and so that what the program
- * does next finds it done, the next call waits for it a while.
+ * does next finds it done, the next call waits for it, unless it waits itself.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "host/host_priv.h"
 
 #define ATTR_MAX      (64 * 1024)
-#define STORE_WAIT_MS 200
+#define STORE_LOOKS   40
+#define STORE_LOOK_NS 5000000
+#define STORE_TRIES   1000
+#define STORE_TRY_NS  1000000
 
 /* ---- our own memory as a caller's ---- */
 
@@ -148,48 +153,125 @@ static void attr_store_new(struct host_file *hf)
 			 hf->name->path, strerror((int)-n));
 }
 
+/** struct store - one under way; @tid: its thread, 0 if that has not begun; under stores_lock */
+struct store {
+	struct cds_list_head node; /* host.storing */
+	struct host_file *hf;
+	pid_t tid;
+};
+
 static void *attr_store_thread(void *arg)
 {
-	struct host_file *hf = arg;
-	struct host *host = hf->host;
+	struct store *store = arg;
+	struct host *host = store->hf->host;
 
-	attr_store_new(hf);
-	host_file_put(hf);
 	mutex_lock(&host->stores_lock);
+	store->tid = gettid();
+	mutex_unlock(&host->stores_lock);
+	attr_store_new(store->hf);
+	host_file_put(store->hf);
+	mutex_lock(&host->stores_lock);
+	cds_list_del(&store->node);
 	atomic_fetch_sub(&host->stores, 1);
 	pthread_cond_broadcast(&host->stores_done);
 	mutex_unlock(&host->stores_lock);
+	free(store);
 	return NULL;
 }
 
-void attr_written(struct host_file *hf)
+/* False: there may be no thread more, now. */
+static bool attr_store_start(struct store *store)
 {
-	pthread_t thread;
 	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
 
-	file_get(hf->file);
-	atomic_fetch_add(&hf->host->stores, 1);
+	if (fault_point("thread"))
+		return false;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* A store may take as long as it takes somebody to let go of a device. */
-	if (pthread_create(&thread, &attr, attr_store_thread, hf))
-		attr_store_thread(hf);
+	rc = pthread_create(&thread, &attr, attr_store_thread, store);
 	pthread_attr_destroy(&attr);
+	return !rc;
 }
 
+/*
+ * A store may take as long as it takes somebody to let go of a device, and who lets go may wait
+ * for us: so it is done here only if no thread can be had for long.
+ */
+void attr_written(struct host_file *hf)
+{
+	const struct timespec again = { .tv_nsec = STORE_TRY_NS };
+	struct store *store = zalloc(sizeof(*store));
+	struct host *host = hf->host;
+
+	if (!store) {
+		attr_store_new(hf);
+		return;
+	}
+	file_get(hf->file);
+	store->hf = hf;
+	mutex_lock(&host->stores_lock);
+	cds_list_add(&store->node, &host->storing);
+	atomic_fetch_add(&host->stores, 1);
+	mutex_unlock(&host->stores_lock);
+	for (int i = 0; i < STORE_TRIES; i++) {
+		if (attr_store_start(store))
+			return;
+		nanosleep(&again, NULL);
+	}
+	attr_store_thread(store);
+}
+
+/* Does it get on, or would it if it had a processor?  Else it waits for something. */
+static bool store_runs(const struct store *store)
+{
+	char path[64], text[256];
+	const char *state;
+	ssize_t len;
+	int fd;
+
+	if (!store->tid)
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", store->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[MAX(len, 0)] = 0;
+	state = strrchr(text, ')');
+	return state && !strncmp(state, ") R", 3);
+}
+
+static bool stores_run(const struct host *host) __must_hold(&host->stores_lock)
+{
+	const struct store *store;
+
+	cds_list_for_each_entry(store, &host->storing, node) {
+		if (store_runs(store))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What waits may wait for a call that is to come.  Looks are counted, not the time between them:
+ * where we are not let run a store is not either.
+ */
 void attr_stores_wait(struct host *host)
 {
 	struct timespec until;
-	int rc = 0;
 
 	if (likely(!atomic_load_explicit(&host->stores, memory_order_acquire)))
 		return;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += STORE_WAIT_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	mutex_lock(&host->stores_lock);
-	while (!rc && atomic_load(&host->stores))
-		rc = pthread_cond_timedwait(&host->stores_done, &host->stores_lock.m, &until);
+	for (int i = 0; atomic_load(&host->stores) && (i < STORE_LOOKS || stores_run(host)); i++) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += STORE_LOOK_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		mutex_wait_until(&host->stores_lock, &host->stores_done, &until);
+	}
 	mutex_unlock(&host->stores_lock);
 }

@@ -158,6 +158,7 @@ struct host {
 	_Atomic u32 stores;     /* writes to attributes under way, attr_file.c */
 	struct mutex stores_lock;
 	pthread_cond_t stores_done; /* with stores_lock */
+	struct cds_list_head storing __guarded_by(&stores_lock);
 };
 
 #define host_log(host, level, ...) log_line(&(host)->opts->log, level, __VA_ARGS__)

@@ -74,7 +74,8 @@ static int host_setup(struct host *host, const struct sandbox_report *report, in
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags);
 	mutex_init(&host->trace_lock);
 	mutex_init(&host->stores_lock);
-	pthread_cond_init(&host->stores_done, NULL);
+	cond_init(&host->stores_done);
+	CDS_INIT_LIST_HEAD(&host->storing);
 	targets_init(&host->targets);
 	rc = fdtable_init(host);
 	if (!rc)

@@ -20,6 +20,8 @@
 #define CMD_MAPS CMD(0x93)   /* mappings that have not ended */
 #define CMD_MEMORY CMD(0x94) /* make the memory that is mapped */
 #define CMD_FAIL CMD(0x95)   /* n: the nth allocation from now on fails, 0: none; what was left */
+#define CMD_LET CMD(0x96)    /* so many stores that wait go on */
+#define CMD_NO_THREAD CMD(0x97) /* so many threads of the supervisor cannot be made */
 
 #define BAR_SIZE 8192
 #define BAR(n) ((off_t)PCI_REGION_OFFSET(n))
@@ -37,6 +39,7 @@ void machine_stop(void *data);
 /* The device of CMD_PLUG appears, or goes. */
 int machine_plug(bool appears);
 int dev_open(struct tree_entry *entry, int open_flags, struct file **ret_file);
+void stores_let(unsigned int n);
 
 /* ---- the program's half ---- */
 

@@ -111,6 +111,12 @@ static long dev_ioctl(struct file *file, unsigned int cmd, u64 arg)
 		return machine_plug(arg != 0);
 	case CMD_STORED:
 		return stored;
+	case CMD_LET:
+		stores_let((unsigned int)arg);
+		return 0;
+	case CMD_NO_THREAD:
+		fault_named_set("thread", 0, (u32)arg);
+		return 0;
 	case CMD_LAST:
 		return dev->last;
 	case CMD_MAPS:

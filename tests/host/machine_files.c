@@ -148,6 +148,34 @@ static void a_write_is_a_store(void)
 	CHECK(system("test \"$(cat " PCI_DEV "/seen)\" = 10") == 0);
 }
 
+/* As a shell redirects: the kernel writes, and the store is somewhere behind it. */
+static void redirect(const char *text)
+{
+	int fd = open(PCI_DEV "/work", O_WRONLY), low = dup2(fd, 40);
+
+	close(fd);
+	CHECK(low == 40 && write(low, text, strlen(text)) == (ssize_t)strlen(text));
+	close(low);
+}
+
+static void a_call_waits_for_a_store_that_runs_and_for_none_that_waits(void)
+{
+	redirect("700\n");
+	CHECK(ioctl(memory, CMD_STORED) == 7);
+	redirect("0\n");
+	CHECK(ioctl(memory, CMD_STORED) == 7);
+	CHECK(ioctl(memory, CMD_LET, 1) == 0);
+	CHECK(ioctl(memory, CMD_STORED) == 0);
+	/* Nor is it in the way of the call it waits for where threads are short for a while. */
+	redirect("100\n");
+	CHECK(ioctl(memory, CMD_STORED) == 1);
+	CHECK(ioctl(memory, CMD_NO_THREAD, 20) == 0);
+	redirect("0\n");
+	CHECK(ioctl(memory, CMD_LET, 1) == 0);
+	CHECK(ioctl(memory, CMD_STORED) == 0);
+	CHECK(ioctl(memory, CMD_NO_THREAD, 0) == 0);
+}
+
 static void a_node_is_a_character_device_by_any_name(void)
 {
 	char text[64] = "", link[32];
@@ -196,7 +224,7 @@ static void names_come_and_go(void)
 		CHECK(reads("/sys/bus/pci/devices/0000:00:06.0/vendor", "0x8086\n"));
 		CHECK(reads("/sys/class/machine/new/vendor", "0x8086\n"));
 		CHECK(ioctl(memory, CMD_PLUG, 0) == 0);
-		CHECK(ioctl(fd, CMD_STORED) == 10);
+		CHECK(ioctl(fd, CMD_STORED) == 0);
 		close(fd);
 		CHECK(access("/sys/devices/pci0000:00/0000:00:06.0", F_OK) == -1);
 		CHECK(access("/sys/class/machine", F_OK) == -1);
@@ -256,6 +284,7 @@ void files_are_as_linux_has_them(bool namespaces)
 		directories_are_listed();
 	a_binary_file_is_read_anew_each_time();
 	a_write_is_a_store();
+	a_call_waits_for_a_store_that_runs_and_for_none_that_waits();
 	a_node_is_a_character_device_by_any_name();
 	the_kernel_knows_its_class_and_kvm_its_file();
 	names_come_and_go();

@@ -2,6 +2,9 @@
 /* The names of the machine: nodes, links and attributes, and what reads and writes them. */
 #include "machine.h"
 
+#include <semaphore.h>
+#include <time.h>
+
 #include "base/alloc.h"
 #include "core/ctx.h"
 #include "core/system.h"
@@ -36,6 +39,30 @@ static int count_store(struct tree_entry *entry, const char *text, size_t len)
 	if (value > 100)
 		return -ERANGE;
 	stored = value;
+	return 0;
+}
+
+static sem_t let;
+
+void stores_let(unsigned int n)
+{
+	while (n--)
+		sem_post(&let);
+}
+
+/* A store that needs a processor for so many milliseconds, or (0) waits until it is let. */
+static int work_store(struct tree_entry *entry, const char *text, size_t len)
+{
+	int ms = atoi(text), spent = 0;
+	struct timespec t;
+
+	while (!ms && sem_wait(&let))
+		;
+	while (spent < ms) {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+		spent = (int)(t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	}
+	stored = ms / 100;
 	return 0;
 }
 
@@ -88,6 +115,7 @@ static struct tree_entry names[] = {
 	  .show = count_show,
 	  .store = count_store },
 	{ .path = PCI_DEV "/seen", .kind = TREE_ATTR, .mode = 0444, .show = count_show },
+	{ .path = PCI_DEV "/work", .kind = TREE_ATTR, .mode = 0200, .store = work_store },
 	{ .path = PCI_DEV "/config",
 	  .kind = TREE_ATTR,
 	  .mode = 0444,
@@ -129,6 +157,7 @@ int machine_start(void *data, struct iommufd_system **ret_system)
 	struct iommufd_system_opts opts = { .size = sizeof(opts), .selftest = true };
 	int rc = iommufd_system_create(&opts, &machine);
 
+	sem_init(&let, 0, 0);
 	if (!rc)
 		rc = iommufd_mock_init(machine);
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(names); i++)
