@@ -144,6 +144,7 @@ struct host {
 	struct iommufd_system *system;
 	struct mem_space *space; /* of the system */
 	int listener;
+	_Atomic u32 answered;   /* calls; notify.c */
 	size_t notif_size, resp_size;
 	bool namespaces;        /* the nodes exist in the program's /dev */
 	u32 covers;             /* which covers stand, a bit each */

@@ -25,8 +25,11 @@ int notify_recv(struct host *host, struct seccomp_notif *req)
 	for (;;) {
 		/* The kernel insists on a zeroed struct. */
 		memset(req, 0, host->notif_size);
-		if (!ioctl(host->listener, SECCOMP_IOCTL_NOTIF_RECV, req))
+		if (!ioctl(host->listener, SECCOMP_IOCTL_NOTIF_RECV, req)) {
+			/* pairs with notify_send() */
+			atomic_load_explicit(&host->answered, memory_order_acquire);
 			return 0;
+		}
 		/* ENOENT: the caller was killed between its call and our look. */
 		if (errno != EINTR && errno != ENOENT)
 			return -errno;
@@ -57,6 +60,11 @@ int notify_send(struct host *host, u64 id, long result)
 		resp.error = (s32)result;
 	else
 		resp.val = result;
+	/*
+	 * A program's next call comes after this one, whichever thread serves it: the kernel sees
+	 * to that, and neither the language nor a sanitizer can know.
+	 */
+	atomic_fetch_add_explicit(&host->answered, 1, memory_order_release);
 	return notify_ioctl(host, SECCOMP_IOCTL_NOTIF_SEND, &resp) ? -errno : 0;
 }
 

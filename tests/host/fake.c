@@ -40,6 +40,7 @@
 #define CMD_CAP CMD(0x97)     /* is the capability held? */
 #define CMD_FD CMD(0x98)      /* 1: one of ours, 0: foreign, and then its first byte is read */
 #define CMD_SLOW CMD(0x99)    /* sleep for argument milliseconds */
+#define CMD_SLEPT CMD(0x9b)   /* how many it has slept */
 #define CMD_NO_THREAD CMD(0x9a) /* the next argument threads of the supervisor cannot be made */
 
 struct add {
@@ -52,6 +53,7 @@ static _Atomic int live;
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate = PTHREAD_COND_INITIALIZER;
 static u64 gate_opened;
+static u64 slept; /* under no lock: there is one caller at a time */
 
 struct fake_queue {
 	struct file file;
@@ -234,7 +236,10 @@ static long fake_ioctl(struct file *file, unsigned int cmd, u64 arg)
 		return 0;
 	case CMD_SLOW:
 		usleep((useconds_t)arg * 1000);
+		slept += arg;
 		return 0;
+	case CMD_SLEPT:
+		return (long)slept;
 	default:
 		return -ENOTTY;
 	}
@@ -330,6 +335,16 @@ static void blocked_calls_block_nobody_else(void)
 		CHECK(pthread_join(threads[i], NULL) == 0);
 	}
 	gone += WAITERS;
+}
+
+static void the_next_call_sees_what_the_last_one_did(void)
+{
+	long before = ioctl(dev, CMD_SLEPT, 0);
+
+	for (int i = 1; i <= 10; i++) {
+		CHECK(ioctl(dev, CMD_SLOW, 5) == 0);
+		CHECK(ioctl(dev, CMD_SLEPT, 0) == before + 5L * i);
+	}
 }
 
 static void nor_where_threads_are_short_for_a_while(void)
@@ -448,6 +463,7 @@ static int program(void)
 	CHECK(dev >= 0);
 	nor_where_threads_are_short_for_a_while();
 	blocked_calls_block_nobody_else();
+	the_next_call_sees_what_the_last_one_did();
 	a_queue_is_readable_while_it_holds_something();
 	a_poller_is_woken();
 	memory_is_read_and_written();
