@@ -92,7 +92,10 @@ struct file *file_get(struct file *file);
 bool file_get_live(struct file *file);
 /** file_put() - the last one releases the file before it returns; NULL is a no-op */
 void file_put(struct file *file);
-/** file_wake() - poll() bits may have changed; never after the release op has returned */
+/**
+ * file_wake() - poll() bits may have changed, by a read too; never after the release op has
+ * returned.  Who waits for edges gets one for each call while the file can be read.
+ */
 void file_wake(struct file *file);
 /** file_settle() - from here on every mapping of @file that has ended has been told to it */
 void file_settle(struct file *file);

@@ -47,9 +47,6 @@ int self_fd_reserve(struct task *task, int open_flags, int *ret_fd);
 void self_fd_install(struct task *task, int fd, struct file *file);
 void self_fd_unreserve(struct task *task, int fd);
 
-/** self_settle() - what is @file ready for?  Its descriptors say the same from here on */
-unsigned int self_settle(struct file *file);
-
 /** self_read(), self_write() - where the file goes on; by a current task */
 ssize_t self_read(struct file *file, u64 ubuf, size_t count);
 ssize_t self_write(struct file *file, u64 ubuf, size_t count);

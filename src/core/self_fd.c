@@ -20,11 +20,13 @@
 
 /**
  * struct self_host - struct file.host of a file that has descriptors here
- * @wake_fd: the eventfd again, under a number of our own that stays when the program's go
+ * @wake_fd: the eventfd again, under a number of our own that stays when the program's go; it is
+ *	made to say what the file says under @wake_lock
  * @pos: where read() and write() of a file with a position go on; under @pos_lock
  */
 struct self_host {
 	int wake_fd;
+	struct mutex wake_lock;
 	struct mutex pos_lock;
 	u64 pos;
 };
@@ -44,6 +46,7 @@ static void self_host_release(void *data)
 	struct self_host *host = data;
 
 	close(host->wake_fd);
+	mutex_destroy(&host->wake_lock);
 	mutex_destroy(&host->pos_lock);
 	free(host);
 }
@@ -54,28 +57,18 @@ static unsigned int file_poll(struct file *file)
 				 POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 }
 
-/*
- * Make the eventfd say what the file says.  Cleared before the look: a wake
- * that comes between is kept, at worst one too many.
- */
-unsigned int self_settle(struct file *file)
-{
-	const struct self_host *host = file->host;
-	unsigned int ready;
-	eventfd_t count;
-
-	if (file->ops->poll)
-		(void)eventfd_read(host->wake_fd, &count);
-	ready = file_poll(file);
-	if (ready & POLLIN)
-		wake_fd_set(host->wake_fd);
-	return ready;
-}
-
-/* What there was to read may be gone without anybody having read it. */
+/* Look and tell in one step, so that nobody who can read finds it unreadable in between. */
 static void self_host_wake(struct file *file)
 {
-	self_settle(file);
+	struct self_host *host = file->host;
+	eventfd_t count;
+
+	mutex_lock(&host->wake_lock);
+	if (file_poll(file) & POLLIN)
+		wake_fd_set(host->wake_fd);
+	else
+		(void)eventfd_read(host->wake_fd, &count);
+	mutex_unlock(&host->wake_lock);
 }
 
 /* ---- making descriptors ---- */
@@ -134,6 +127,7 @@ int self_fd_reserve(struct task *task, int open_flags, int *ret_fd)
 		rc = host->wake_fd;
 		goto err_close;
 	}
+	mutex_init(&host->wake_lock);
 	mutex_init(&host->pos_lock);
 	slot_exchange_host(proc, fd, host);
 	*ret_fd = fd;
@@ -154,7 +148,7 @@ void self_fd_install(struct task *task, int fd, struct file *file)
 	file->host = host;
 	file->host_wake = self_host_wake;
 	/* One without poll is always ready: said once, for all descriptors it will ever have. */
-	self_settle(file);
+	self_host_wake(file);
 	fdmap_exchange(&proc->fds, fd, file);
 }
 
@@ -197,28 +191,16 @@ static ssize_t self_write_on(struct file *file, u64 ubuf, size_t count)
 
 ssize_t self_read(struct file *file, u64 ubuf, size_t count)
 {
-	ssize_t rc;
-
 	if (file->ops->pread)
 		return self_read_on(file, ubuf, count);
-	if (!file->ops->read)
-		return -EINVAL;
-	rc = file->ops->read(file, ubuf, count);
-	self_settle(file);
-	return rc;
+	return file->ops->read ? file->ops->read(file, ubuf, count) : -EINVAL;
 }
 
 ssize_t self_write(struct file *file, u64 ubuf, size_t count)
 {
-	ssize_t rc;
-
 	if (file->ops->pwrite)
 		return self_write_on(file, ubuf, count);
-	if (!file->ops->write)
-		return -EINVAL;
-	rc = file->ops->write(file, ubuf, count);
-	self_settle(file);
-	return rc;
+	return file->ops->write ? file->ops->write(file, ubuf, count) : -EINVAL;
 }
 
 /* ---- the program's calls on descriptors ---- */
@@ -345,7 +327,7 @@ static int self_poll_file(struct file *file, unsigned int events, int timeout_ms
 	u64 deadline = now_ms() + (u64)MAX(timeout_ms, 0);
 
 	for (;;) {
-		unsigned int ready = self_settle(file);
+		unsigned int ready = file_poll(file);
 		u64 now = now_ms();
 		int rc;
 

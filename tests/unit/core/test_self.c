@@ -35,6 +35,7 @@ static ssize_t box_read(struct file *file, u64 ubuf, size_t count)
 	if (copy_to_user(ubuf, &items, sizeof(items)))
 		return -EFAULT;
 	atomic_fetch_sub(&box->items, 1);
+	file_wake(file);
 	return sizeof(items);
 }
 

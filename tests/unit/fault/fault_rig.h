@@ -61,7 +61,7 @@ static inline ssize_t q_answer(struct fault_q q, u32 cookie, u32 code)
 	return iommufd_write(rig.proc, q.fd, &answer, sizeof(answer));
 }
 
-/* What the descriptor says by itself, and what the library does, which may put it right. */
+/* What the descriptor says by itself, and what the library does. */
 static inline bool q_readable(struct fault_q q)
 {
 	struct pollfd pfd = { .fd = q.fd, .events = POLLIN };

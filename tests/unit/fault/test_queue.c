@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -387,6 +389,45 @@ static void each_request_is_an_edge(void **state)
 	close(ep);
 }
 
+static void what_a_read_leaves_is_no_edge(void **state)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, q.fd, &event), 0);
+	trigger(1);
+	trigger(2);
+	assert_int_equal(epoll_wait(ep, &event, 1, 0), 1);
+	assert_int_equal(q_read(q, NULL, MSG), -EFAULT);
+	take(1);
+	assert_true(q_readable(q));
+	assert_int_equal(epoll_wait(ep, &event, 1, 0), 0);
+	close(ep);
+}
+
+static void *trigger_many(void *arg)
+{
+	for (u32 i = 2; i < 3000; i++) {
+		trigger(i);
+		assert_int_equal(iommufd_poll(rig.proc, q.fd, POLLIN, 0), POLLIN);
+	}
+	atomic_store((_Atomic bool *)arg, true);
+	return NULL;
+}
+
+static void it_stays_readable_while_more_comes(void **state)
+{
+	_Atomic bool done = false;
+	struct pollfd pfd = { .fd = q.fd, .events = POLLIN };
+	pthread_t thread;
+
+	trigger(1);
+	assert_int_equal(pthread_create(&thread, NULL, trigger_many, &done), 0);
+	while (!atomic_load(&done))
+		assert_int_equal(poll(&pfd, 1, 0), 1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 static void *trigger_later(void *arg)
 {
 	usleep(20000);
@@ -432,6 +473,8 @@ int main(void)
 		T(the_lowest_free_cookie_is_used),
 		T(it_is_readable_while_requests_are_unread),
 		T(each_request_is_an_edge),
+		T(what_a_read_leaves_is_no_edge),
+		T(it_stays_readable_while_more_comes),
 		T(a_request_wakes_who_waits),
 	};
 
