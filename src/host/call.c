@@ -60,8 +60,9 @@ static sys_fn call_handler(int nr)
 	case SYS_mmap:
 		return sys_mmap;
 	case SYS_dup:
-	case SYS_fcntl:
 		return sys_dup;
+	case SYS_fcntl:
+		return sys_fcntl;
 	case SYS_execve:
 	case SYS_execveat:
 		return sys_exec;

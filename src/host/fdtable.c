@@ -2,16 +2,17 @@
 /*
  * Our files behind the program's descriptors.
  *
- * A descriptor of ours in the program is a real one: a memfd, one per open.  So dup, fork, passing
- * over sockets and exec work without us, and which of our files a descriptor means is told by the
- * inode behind it.  An inotify watch on the inode reports the last close, wherever it happens;
- * the event is queued before that close() returns, so whoever drains the queue
- * before it serves the next call never shows the program a file that it has
+ * A descriptor of ours in the program is a real one: a memfd, or a pipe (event_file.c), one
+ * per open.  So dup, fork, passing over sockets and exec work without us, and which of our files
+ * a descriptor means is told by the inode behind it.  An inotify watch on the inode reports the
+ * last close, wherever it happens; the event is queued before that close() returns, so whoever
+ * drains the queue before it serves the next call never shows the program a file that it has
  * closed and that is not yet released.
  *
  * An instance of inotify drops events when its queue is full.  Each watch
- * makes at most two (closed, inode gone), so an instance gets no more watches
- * than half its queue holds.
+ * makes at most three (closed, closed by us where we have it open too, inode
+ * gone), so an instance gets no more watches than a third of what its queue
+ * holds.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "base/alloc.h"
 #include "host/host_priv.h"
 
+#define WATCH_EVENTS 3
 #define WATCH_ROOM_DEFAULT 4096
 #define HIGH_TOP 4096      /* no higher: tables of descriptors are as long as their highest */
 #define HIGH_ROOM_MAX 1024
@@ -44,13 +46,13 @@ static bool host_file_is_attr(const struct host_file *hf)
 static u32 fdtable_watch_room(void)
 {
 	FILE *f = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
-	unsigned int events = 2 * WATCH_ROOM_DEFAULT;
+	unsigned int events = WATCH_EVENTS * WATCH_ROOM_DEFAULT;
 
 	if (f && fscanf(f, "%u", &events) != 1)
-		events = 2 * WATCH_ROOM_DEFAULT;
+		events = WATCH_EVENTS * WATCH_ROOM_DEFAULT;
 	if (f)
 		fclose(f);
-	return MAX(events / 2, 1);
+	return MAX(events / WATCH_EVENTS, 1);
 }
 
 /* Before the program starts: its limit, which is ours now, decides about the high numbers. */
@@ -91,23 +93,17 @@ int fdtable_init(struct host *host)
  * Two instances, because epoll_wait() without a time-out may miss what is ready while
  * somebody else looks at the same instance; a drain must not.
  */
-int fdtable_listen(struct fdtable *fds, int fd, u32 events, u64 data)
+static int fdtable_listen(struct fdtable *fds, struct close_watch *watch)
 {
-	struct epoll_event ev = { .events = events, .data.u64 = data };
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = watch };
 
-	if (epoll_ctl(fds->epoll, EPOLL_CTL_ADD, fd, &ev))
+	if (epoll_ctl(fds->epoll, EPOLL_CTL_ADD, watch->fd, &ev))
 		return -errno;
-	if (epoll_ctl(fds->idle, EPOLL_CTL_ADD, fd, &ev)) {
-		epoll_ctl(fds->epoll, EPOLL_CTL_DEL, fd, NULL);
+	if (epoll_ctl(fds->idle, EPOLL_CTL_ADD, watch->fd, &ev)) {
+		epoll_ctl(fds->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
 		return -ENOMEM;
 	}
 	return 0;
-}
-
-void fdtable_unlisten(struct fdtable *fds, int fd)
-{
-	epoll_ctl(fds->idle, EPOLL_CTL_DEL, fd, NULL);
-	epoll_ctl(fds->epoll, EPOLL_CTL_DEL, fd, NULL);
 }
 
 void fdtable_fini(struct host *host)
@@ -150,8 +146,7 @@ static struct close_watch *fdtable_watch_get(struct fdtable *fds, bool writes)
 	watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->fd < 0)
 		goto err_free;
-	/* The low bit tells the two kinds of event sources apart. */
-	if (fdtable_listen(fds, watch->fd, EPOLLIN, (uintptr_t)watch | 1))
+	if (fdtable_listen(fds, watch))
 		goto err_close;
 	watch->writes = writes;
 	cds_list_add(&watch->node, &fds->watches);
@@ -193,26 +188,23 @@ static int fdtable_publish(struct fdtable *fds, struct host_file *hf, int fd)
 {
 	bool attr = host_file_is_attr(hf);
 	char path[32];
-	int rc = 0;
+	int rc = -ENOMEM;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	mutex_lock(&fds->lock);
-	if (hf->event_fd < 0) {
-		hf->watch = fdtable_watch_get(fds, attr);
-		rc = -ENOMEM;
-		if (!hf->watch)
-			goto out;
-		hf->wd = inotify_add_watch(hf->watch->fd, path, IN_CLOSE | (attr ? IN_MODIFY : 0));
-		if (hf->wd < 0) {
-			hf->watch->count--;
-			goto out;
-		}
-		cds_list_add(&hf->by_wd, fdtable_wd_bucket(fds, hf->wd));
-		rc = 0;
+	hf->watch = fdtable_watch_get(fds, attr);
+	if (!hf->watch)
+		goto out;
+	hf->wd = inotify_add_watch(hf->watch->fd, path, IN_CLOSE | (attr ? IN_MODIFY : 0));
+	if (hf->wd < 0) {
+		hf->watch->count--;
+		goto out;
 	}
+	cds_list_add(&hf->by_wd, fdtable_wd_bucket(fds, hf->wd));
 	hf->serial = ++fds->serial;
 	cds_list_add(&hf->by_ino, fdtable_ino_bucket(fds, hf->ino));
 	fds->count++;
+	rc = 0;
 out:
 	mutex_unlock(&fds->lock);
 	return rc;
@@ -334,10 +326,8 @@ struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino)
 static void fdtable_erase(struct fdtable *fds, struct host_file *hf) __must_hold(&fds->lock)
 {
 	cds_list_del(&hf->by_ino);
-	if (hf->watch) {
-		cds_list_del(&hf->by_wd);
-		hf->watch->count--;
-	}
+	cds_list_del(&hf->by_wd);
+	hf->watch->count--;
 	fds->count--;
 }
 
@@ -379,7 +369,7 @@ static void fdtable_closed(struct host *host, struct close_watch *watch, int wd)
 		fdtable_erase(fds, found);
 	mutex_unlock(&fds->lock);
 	if (!found)
-		return; /* IN_IGNORED, the second event of each */
+		return; /* its first event has told already */
 	if (host->opts->trace)
 		trace_release(host, found->file->ops->name);
 	host_map_end_all(found);
@@ -404,20 +394,6 @@ static void fdtable_drain_watch(struct host *host, struct close_watch *watch)
 	}
 }
 
-static void fdtable_drain_event(struct host *host, struct host_file *hf)
-{
-	struct fdtable *fds = &host->fds;
-
-	/* Our end outlives this: it is closed with the file, which others may still hold. */
-	fdtable_unlisten(fds, hf->event_fd);
-	mutex_lock(&fds->lock);
-	fdtable_erase(fds, hf);
-	mutex_unlock(&fds->lock);
-	if (host->opts->trace)
-		trace_release(host, hf->file->ops->name);
-	file_put(hf->file);
-}
-
 void fdtable_drain(struct host *host)
 {
 	struct fdtable *fds = &host->fds;
@@ -427,13 +403,8 @@ void fdtable_drain(struct host *host)
 	mutex_lock(&fds->drain_lock);
 	do {
 		n = epoll_wait(fds->epoll, ev, ARRAY_SIZE(ev), 0);
-		for (int i = 0; i < n; i++) {
-			if (ev[i].data.u64 & 1)
-				fdtable_drain_watch(host,
-						    (void *)(uintptr_t)(ev[i].data.u64 & ~1ull));
-			else
-				fdtable_drain_event(host, (void *)(uintptr_t)ev[i].data.u64);
-		}
+		for (int i = 0; i < n; i++)
+			fdtable_drain_watch(host, ev[i].data.ptr);
 	} while (n == ARRAY_SIZE(ev));
 	mutex_unlock(&fds->drain_lock);
 }

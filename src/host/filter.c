@@ -69,6 +69,8 @@ static int filter_rules(scmp_filter_ctx ctx, int high_base, bool paths)
 		  { SCMP_A0(SCMP_CMP_GE, high_base), SCMP_A1(SCMP_CMP_EQ, F_DUPFD) } },
 		{ SCMP_SYS(fcntl), 2,
 		  { SCMP_A0(SCMP_CMP_GE, high_base), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC) } },
+		{ SCMP_SYS(fcntl), 2,
+		  { SCMP_A0(SCMP_CMP_GE, high_base), SCMP_A1(SCMP_CMP_EQ, F_GETFL) } },
 		{ SCMP_SYS(ioctl), 1,
 		  { SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, IOCTL_KVM_SET_DEVICE_ATTR) } },
 	};

@@ -70,14 +70,13 @@ struct host_file {
 	u64 serial;                /* never reused, unlike an address */
 	struct cds_list_head by_ino;  /* under fdtable.lock */
 	struct cds_list_head by_wd;   /* likewise */
-	struct close_watch *watch; /* memfd object: tells the last close */
+	struct close_watch *watch; /* tells the last close */
 	int wd;
 	struct mutex lock;
 	int native;                /* the object until a program has it, or -1 */
-	int event_fd;              /* our end of an event object, or -1 */
+	int event_fd;              /* event objects: the pipe once more, or -1; reads and writes */
 	int memory_fd;             /* the object once more, of files that can be mapped, or -1 */
 	struct cds_list_head maps; /* maps.c; under fdtable.lock */
-	bool tokens __guarded_by(&lock); /* there may be some: the program's end is readable */
 	u64 pos __guarded_by(&lock);    /* of seekable files */
 	u64 stored __guarded_by(&lock); /* attributes: size of the object when it was looked at */
 };
@@ -94,7 +93,7 @@ struct fdtable {
 	u64 serial __guarded_by(&lock);
 	u32 count __guarded_by(&lock);
 	u32 watch_room;          /* watches per inotify instance */
-	int epoll;               /* of watches and event ends; only waited on under drain_lock */
+	int epoll;               /* of watches; only waited on under drain_lock */
 	int idle;                /* the same again, for who sleeps until something is closed */
 	int high_base, high_end; /* descriptors of files made by commands: [base, end) */
 };
@@ -256,11 +255,6 @@ void host_map_settle(struct file *file);
 void host_map_end_all(struct host_file *hf);
 /** host_map_memory() - file->host_memory: the object, to be used as memory here too */
 int host_map_memory(struct file *file, bool shrinks, int *ret_fd);
-/**
- * fdtable_listen() - have @fd told to the next drain as @data, and wake the sleeper; 0 or -errno
- */
-int fdtable_listen(struct fdtable *fds, int fd, u32 events, u64 data);
-void fdtable_unlisten(struct fdtable *fds, int fd);
 /** fdtable_drain() - release what has been closed; returns when it is released */
 void fdtable_drain(struct host *host);
 /** fdtable_reserve() - a number above the base that is free in the caller; -EMFILE */
@@ -279,9 +273,8 @@ static inline void host_file_put(struct host_file *hf)
 
 /* event_file.c */
 int event_file_make(struct host_file *hf, int open_flags, int *ret_fd);
+/** event_file_wake() - file->host_wake: the program's end is readable as the file is */
 void event_file_wake(struct file *file);
-/** event_file_settle() - after a read: the caller's @fd is readable only if the file still is */
-void event_file_settle(struct call *call, struct host_file *hf, int fd);
 
 /* path.c */
 enum path_kind {
@@ -314,6 +307,7 @@ long sys_readlink(struct call *call);
 long sys_read_write(struct call *call);
 long sys_mmap(struct call *call);
 long sys_dup(struct call *call);
+long sys_fcntl(struct call *call);
 long sys_exec(struct call *call);
 long sys_cred(struct call *call);
 long sys_affinity(struct call *call);

@@ -217,8 +217,6 @@ long sys_read_write(struct call *call)
 	if (rc)
 		goto out;
 	rc = rw_file(call, hf, &rw);
-	if (!rw.write)
-		event_file_settle(call, hf, (int)call_args(call)[0]);
 	call_leave(call);
 out:
 	host_file_put(hf);
@@ -259,6 +257,39 @@ out_leave:
 out_put:
 	host_file_put(hf);
 	return rc;
+}
+
+/* What can be changed of an open file, and so is the native object's to tell. */
+#define FLAGS_SETTABLE (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
+
+/* F_GETFL of a file that a command made: the object may be open in another way than the file is. */
+static long fcntl_flags(struct call *call)
+{
+	struct host_file *hf = call_first_file(call);
+	int native;
+	long rc;
+
+	if (!hf)
+		return CALL_NATIVE;
+	rc = hf->name ? CALL_NATIVE : call_check(call) ?: call_enter(call);
+	if (rc)
+		goto out;
+	native = call_steal_fd(call, (int)call_args(call)[0]);
+	call_leave(call);
+	rc = native;
+	if (native >= 0) {
+		rc = fcntl(native, F_GETFL) & FLAGS_SETTABLE;
+		rc |= hf->file->open_flags & O_ACCMODE;
+		close(native);
+	}
+out:
+	host_file_put(hf);
+	return rc;
+}
+
+long sys_fcntl(struct call *call)
+{
+	return call_args(call)[1] == F_GETFL ? fcntl_flags(call) : sys_dup(call);
 }
 
 /* What is allowed must be the native object. */

@@ -80,6 +80,7 @@ static ssize_t queue_read(struct file *file, u64 ubuf, size_t count)
 		done += sizeof(u64);
 	}
 	pthread_mutex_unlock(&q->lock);
+	file_wake(file);
 	return done;
 }
 
