@@ -146,6 +146,7 @@ static void dup2_puts_ours_over_theirs_and_theirs_over_ours(void **state)
 
 static void fcntl_tells_what_the_program_asked_for(void **state)
 {
+	struct iommu_fault_alloc queue = { .size = sizeof(queue) };
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	int high;
 
@@ -159,6 +160,10 @@ static void fcntl_tells_what_the_program_asked_for(void **state)
 	assert_true(high >= 200);
 	assert_int_equal(fcntl(high, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(ioas_alloc(high), 1);
+	/* Not opened by a path, so nothing says that it may be large. */
+	assert_int_equal(ioctl(fd, IOMMU_FAULT_QUEUE_ALLOC, &queue), 0);
+	assert_int_equal(fcntl((int)queue.out_fault_fd, F_GETFL), O_RDWR);
+	close((int)queue.out_fault_fd);
 	close(high);
 	close(fd);
 	fd = iommu_open();

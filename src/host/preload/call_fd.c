@@ -197,7 +197,7 @@ static long fcntl_flags(int fd, int cmd, long arg)
 {
 	const int changeable = O_APPEND | O_NONBLOCK | O_NOATIME;
 	struct file *file = fdmap_get(&preload_proc()->fds, fd);
-	int flags;
+	int flags, large;
 
 	if (!file)
 		return -EBADF;
@@ -205,8 +205,10 @@ static long fcntl_flags(int fd, int cmd, long arg)
 	if (cmd == F_SETFL)
 		__atomic_store_n(&file->open_flags,
 				 (flags & ~changeable) | ((int)arg & changeable), __ATOMIC_RELAXED);
+	/* open() says so; what commands make was not opened. */
+	large = *file->ops->name == '/' ? KERNEL_O_LARGEFILE : 0;
 	file_put(file);
-	return cmd == F_SETFL ? 0 : (flags & ~O_CLOEXEC) | KERNEL_O_LARGEFILE;
+	return cmd == F_SETFL ? 0 : (flags & ~O_CLOEXEC) | large;
 }
 
 static long fcntl_ours(int fd, int cmd, long arg)
