@@ -219,7 +219,7 @@ static void hit_fd(struct call *call, const char *text, const char *name, struct
 		hit->kind = PATH_FD;
 }
 
-/** struct proc_dir - a directory of /proc: of @pid or its thread @tid (0: none); its descriptors? */
+/** struct proc_dir - a directory of /proc: of @pid or its thread @tid (0: none); its fd? */
 struct proc_dir {
 	int pid, tid;
 	bool fd;

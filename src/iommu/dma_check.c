@@ -338,17 +338,16 @@ void dma_check_refused(struct dma_check *check, const struct iotlb *iotlb, u64 i
 	check_report(check, iotlb, &event);
 }
 
-void dma_check_unattached(struct dma_check *check, const struct iotlb *iotlb)
+void dma_check_unattached(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
+			  unsigned int access)
 {
-	const struct device *dev = atomic_load_explicit(&iotlb->dev, memory_order_relaxed);
-	char pasid[32] = "";
+	struct check_event event = {
+		.iova = iova,
+		.access = access,
+		.what = "while the device is attached to nothing, or may do no DMA",
+	};
 
-	if (iotlb->pasid != IOMMU_NO_PASID)
-		snprintf(pasid, sizeof(pasid), " pasid %u", iotlb->pasid);
-	atomic_fetch_add(&check->reports, 1);
-	log_line(check->log, IOMMUFD_LOG_WARN,
-		 "DMA check: %s%s: does DMA while it is attached to nothing, or may do none",
-		 dev ? dev->name : "device", pasid);
+	check_report(check, iotlb, &event);
 }
 
 void dma_check_ended(struct dma_check *check, const void *map)

@@ -48,6 +48,7 @@ void dma_check_refused(struct dma_check *check, const struct iotlb *iotlb, u64 i
 		       unsigned int access, enum iommu_xlat_fault reason,
 		       const struct iommu_xlat *x);
 /** dma_check_unattached() - @iotlb is of a PASID that has no domain, or may do no DMA */
-void dma_check_unattached(struct dma_check *check, const struct iotlb *iotlb);
+void dma_check_unattached(struct dma_check *check, const struct iotlb *iotlb, u64 iova,
+			  unsigned int access);
 
 #endif

@@ -93,14 +93,14 @@ void dma_wait_borrows(struct iommu_domain_dma *dd, u64 first, u64 last, struct i
 }
 
 /* In the lists of what is attached now; it is linked, and stays so while dma->lock is held. */
-static int map_borrow(struct dma_map *map, struct iotlb *iotlb,
+static int map_borrow(struct dma_map *map, struct iotlb *iotlb, u64 iova, unsigned int access,
 		      enum iommu_xlat_fault *ret_reason)
 {
 	struct iommu_dma *dma = iotlb->dma;
 	int rc;
 
 	for (;;) {
-		rc = iotlb_link(iotlb, ret_reason);
+		rc = iotlb_link(iotlb, iova, access, ret_reason);
 		if (rc)
 			return rc;
 		mutex_lock(&dma->lock);
@@ -245,7 +245,7 @@ static int map_pieces(struct dma_map *map, struct iotlb *iotlb, u64 iova, size_t
 	u64 binds;
 	int rc;
 
-	rc = map_borrow(map, iotlb, &reason);
+	rc = map_borrow(map, iotlb, iova, access, &reason);
 	if (rc) {
 		dma_fault_set(fault, reason, iova, iotlb->pasid, access);
 		return rc;

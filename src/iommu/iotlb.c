@@ -262,7 +262,8 @@ static void link_warm(struct iotlb_link *link)
 	mutex_unlock(&dd->lock);
 }
 
-int iotlb_link(struct iotlb *iotlb, enum iommu_xlat_fault *ret_reason)
+int iotlb_link(struct iotlb *iotlb, u64 iova, unsigned int access,
+	       enum iommu_xlat_fault *ret_reason)
 {
 	struct iommu_dma *dma = iotlb->dma;
 	struct iommu_domain *domain;
@@ -275,7 +276,7 @@ int iotlb_link(struct iotlb *iotlb, enum iommu_xlat_fault *ret_reason)
 		rc = *ret_reason ? iommufd_dma_errno(*ret_reason) :
 				   iotlb_link_domain(iotlb, domain);
 		if (unlikely(*ret_reason && dma->sys && dma->sys->check))
-			dma_check_unattached(dma->sys->check, iotlb);
+			dma_check_unattached(dma->sys->check, iotlb, iova, access);
 	}
 	if (!rc)
 		for (int i = 0; i < 2; i++)
@@ -454,7 +455,7 @@ int iotlb_miss(struct iotlb *iotlb, u64 iova, unsigned int access, struct dma_at
 
 	while (unlikely(!iotlb_ready(iotlb))) {
 		iotlb_back_out(iotlb);
-		rc = iotlb_link(iotlb, &reason);
+		rc = iotlb_link(iotlb, iova, access, &reason);
 		iotlb_enter(iotlb);
 		if (rc) {
 			dma_fault_set(fault, reason, iova, iotlb->pasid, access);

@@ -347,9 +347,11 @@ static inline u64 iotlb_lookups(const struct iotlb *iotlb)
 
 /**
  * iotlb_link() - make it usable: linked to what is attached now, and warm; outside
+ * @iova, @access: what it is wanted for, for the checker to tell
  * Return: 0, -ENOMEM, or an errno with *@ret_reason saying why.
  */
-int iotlb_link(struct iotlb *iotlb, enum iommu_xlat_fault *ret_reason);
+int iotlb_link(struct iotlb *iotlb, u64 iova, unsigned int access,
+	       enum iommu_xlat_fault *ret_reason);
 
 /** iotlb_domain() - of the linked caches one of [0] its domain, [1] the parent's or NULL */
 static inline struct iommu_domain_dma *iotlb_domain(const struct iotlb *iotlb, int i)
