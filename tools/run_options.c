@@ -192,6 +192,9 @@ static int machine_finish(struct run *run)
 	if (run->preload && (run->described || run->check_dma))
 		return tool_usage("run", "--preload",
 				  "a machine inside the program has no devices");
+	if (run->preload && run->control_path)
+		return tool_usage("run", "--control",
+				  "a machine inside the program has no control socket");
 	if (run->preload)
 		return 0;
 	if (!run->described && !run->system_opts.selftest)

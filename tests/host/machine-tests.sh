@@ -47,6 +47,7 @@ refused "an unknown IOMMU" '--iommu: magic: no such model of IOMMU' --iommu magi
 refused "an unknown container" '--container: wooden: not a value' --container wooden
 refused "a machine file that is not there" 'nowhere.yaml: No such file' --machine nowhere.yaml
 refused "devices inside the program" 'has no devices' --preload --device nvme
+refused "a socket of it" '--control: a machine inside the program' --preload --control "$dir/own.sock"
 printf 'devices:\n  - model: nvme\n    color: red\n' >"$dir/bad.yaml"
 refused "a bad machine file" 'bad.yaml:3:5: color: unknown key of nvme' --machine "$dir/bad.yaml"
 status 2 "an option without its value is misuse" "$uiommufd" run --device
