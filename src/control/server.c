@@ -301,45 +301,84 @@ static int path_clear(const struct sockaddr_un *addr)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) || errno != ECONNREFUSED)
+	/* ENOENT: its run has ended just now. */
+	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
+	    (errno != ECONNREFUSED && errno != ENOENT))
 		rc = -EADDRINUSE;
 	close(fd);
-	if (!rc && unlink(addr->sun_path))
+	if (!rc && unlink(addr->sun_path) && errno != ENOENT)
 		rc = -errno;
 	return rc;
 }
 
-static int control_listen(struct control *control)
+static int directory_open(const char *path)
+{
+	char dir[CONTROL_PATH_MAX];
+	char *slash;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = '\0';
+	fd = open(slash ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A socket one can connect to, under a name in @dir that nobody looks for. */
+static int listener_open(struct control *control, int dir, const char *name)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat st;
-	int rc;
 
-	memcpy(addr.sun_path, control->path, sizeof(addr.sun_path));
-	rc = path_clear(&addr);
-	if (rc)
-		return rc;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dir, name);
 	control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (control->listener < 0)
 		return -errno;
+	unlinkat(dir, name, 0);
 	/* Before anybody can connect; a umask would be the whole process's. */
 	if (fchmod(control->listener, 0600) ||
 	    bind(control->listener, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    chmod(control->path, 0600) || listen(control->listener, CONTROL_CLIENTS_MAX) ||
-	    lstat(control->path, &st))
+	    fchmodat(dir, name, 0600, 0) || listen(control->listener, CONTROL_CLIENTS_MAX) ||
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	control->inode = st.st_ino;
 	return 0;
+}
+
+/*
+ * The socket has its name only when somebody listens: who looks for machines takes one that
+ * refuses him for what a killed run has left, and clears it away.
+ */
+static int control_listen(struct control *control)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int rc, dir = directory_open(control->path);
+	char name[48];
+
+	if (dir < 0)
+		return dir;
+	memcpy(addr.sun_path, control->path, sizeof(addr.sun_path));
+	snprintf(name, sizeof(name), ".uiommufd-%d-%d", getpid(), dir);
+	rc = path_clear(&addr);
+	if (!rc) {
+		rc = listener_open(control, dir, name);
+		if (!rc && linkat(dir, name, AT_FDCWD, control->path, 0))
+			rc = errno == EEXIST ? -EADDRINUSE : -errno;
+		unlinkat(dir, name, 0);
+	}
+	close(dir);
+	return rc;
 }
 
 static void control_unlisten(struct control *control)
 {
 	struct stat st;
 
-	if (control->listener >= 0)
-		close(control->listener);
 	if (control->inode && !lstat(control->path, &st) && st.st_ino == control->inode)
 		unlink(control->path);
+	if (control->listener >= 0)
+		close(control->listener);
 	if (control->stop >= 0)
 		close(control->stop);
 	free(control);

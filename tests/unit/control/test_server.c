@@ -199,6 +199,45 @@ static void who_reads_no_answer_holds_up_nobody(void **state)
 	assert_int_equal(control_start(&target, path, &control), 0);
 }
 
+static _Atomic bool found_enough;
+
+/* As `uiommufd list` does: who refuses is dead. */
+static void *clear_away(void *arg)
+{
+	struct control_client client;
+
+	while (!found_enough) {
+		int rc = control_connect(&client, path);
+
+		if (!rc)
+			control_disconnect(&client);
+		else if (rc == -ECONNREFUSED)
+			unlink(path);
+	}
+	return NULL;
+}
+
+static void who_clears_away_dead_sockets_spares_one_that_comes(void **state)
+{
+	struct control_target target = talk_target();
+	struct stat st, again;
+	pthread_t thread;
+
+	control_stop(control);
+	assert_int_equal(pthread_create(&thread, NULL, clear_away, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(control_start(&target, path, &control), 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+		control_stop(control);
+		/* Nor is what is left by the last one in the way of the next. */
+		assert_int_equal(stat(path, &again), -1);
+	}
+	found_enough = true;
+	pthread_join(thread, NULL);
+	assert_int_equal(control_start(&target, path, &control), 0);
+}
+
 static void a_socket_in_use_is_left_alone(void **state)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -261,6 +300,7 @@ int main(void)
 		served(one_client_too_many_is_turned_away_until_one_goes),
 		served(stopping_cuts_clients_off),
 		served(who_reads_no_answer_holds_up_nobody),
+		served(who_clears_away_dead_sockets_spares_one_that_comes),
 		served(a_socket_in_use_is_left_alone),
 		served(the_default_directory_is_ours_alone),
 	};
