@@ -34,10 +34,17 @@ for folder in usr lib lib64 bin proc sys dev; do
 done
 mkdir "$root/tmp" && cp "$uiommufd" "$root/uiommufd" && cp "$program" "$root/program" || exit 1
 
-before=$(ls /dev)
+# Mounts of this namespace, which nobody else makes any in, and our names; in /dev itself others
+# may come and go.
+machine() {
+	cat /proc/self/mountinfo
+	ls -d /dev/iommu /dev/vfio/* /dev/vfio/devices/* 2>&1
+}
+
+before=$(machine)
 chroot "$root" /uiommufd run --log-level error -- /program
 status=$?
-[ "$(ls /dev)" = "$before" ] || {
+[ "$(machine)" = "$before" ] || {
 	echo "the machine's /dev has changed"
 	status=1
 }
