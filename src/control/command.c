@@ -218,7 +218,9 @@ static struct json_object *request_parse(struct control_call *call, const char *
 		if (!request && json_tokener_get_error(tok) == json_tokener_continue)
 			request = json_tokener_parse_ex(tok, "\n", 1);
 	}
-	if (!request)
+	if (memchr(line, 0, len))
+		control_fail(call, "BadRequest", "not JSON: a byte that is 0");
+	else if (!request && json_tokener_get_error(tok) != json_tokener_success)
 		control_fail(call, "BadRequest", "not JSON: %s",
 			     json_tokener_error_desc(json_tokener_get_error(tok)));
 	else if (!json_object_is_type(request, json_type_object))

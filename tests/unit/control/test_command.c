@@ -25,7 +25,7 @@ static void mistakes_are_named(void **state)
 		{"{", "BadRequest", "not JSON"},
 		{"[]", "BadRequest", "not an object"},
 		{"17", "BadRequest", "not an object"},
-		{"null", "BadRequest", "not JSON"},
+		{"null", "BadRequest", "not an object"},
 		{"{} {}", "BadRequest", "not JSON"},
 		{"{} x", "BadRequest", "not JSON"},
 		{" {}\t ", "BadRequest", "execute: a command's name is wanted"},
@@ -101,7 +101,7 @@ static void nesting_and_length_are_limited(void **state)
 	expect_text(reply, "error/class", "BadRequest");
 	json_object_put(reply);
 	reply = control_execute(&target, "{\"execute\":\"query-version\"}\0 ", 29);
-	expect_text(reply, "error/class", "BadRequest");
+	expect_text(reply, "error/desc", "not JSON: a byte that is 0");
 	json_object_put(reply);
 	free(line);
 }
