@@ -56,9 +56,10 @@ int launch_recv(int fd, struct launch_msg *msg, int *ret_fd)
 	struct cmsghdr *cmsg;
 	ssize_t len;
 
+	/* Reset, once, by one who has ended before it read all; what it said before is there. */
 	do
 		len = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC);
-	while (len < 0 && errno == EINTR);
+	while (len < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (len != sizeof(*msg))
 		return 0;
 	cmsg = CMSG_FIRSTHDR(&hdr);
