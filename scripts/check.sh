@@ -171,12 +171,14 @@ meson_tests() {
 
 # reserve_huge_pages N: the kernel's tests map some with MAP_HUGETLB.
 reserve_huge_pages() {
-	local have
+	local have setting
 
-	have=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null || echo 0)
-	[ "$have" -ge "$1" ] && return 0
-	sysctl -q "vm.nr_hugepages=$1" 2>/dev/null ||
-		sudo -n sysctl -q "vm.nr_hugepages=$1" 2>/dev/null
+	# The second time of what is free in pieces.
+	for setting in "vm.nr_hugepages=$1" vm.compact_memory=1 "vm.nr_hugepages=$1"; do
+		have=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null || echo 0)
+		[ "$have" -ge "$1" ] && return 0
+		sysctl -q "$setting" 2>/dev/null || sudo -n sysctl -q "$setting" 2>/dev/null
+	done
 	have=$(cat /proc/sys/vm/nr_hugepages 2>/dev/null || echo 0)
 	[ "$have" -ge "$1" ] || echo "note: only $have of $1 huge pages; tests that need them skip"
 	return 0
