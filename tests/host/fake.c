@@ -401,6 +401,34 @@ static void a_queue_is_readable_while_it_holds_something(void)
 	CHECK(ioctl(dev, CMD_LIVE, 0) == 1);
 }
 
+/* By a copy below the numbers that are seen it reads and writes what makes the queue readable. */
+static void what_a_program_does_to_a_queues_pipe_is_its_own_matter(void)
+{
+	int q = ioctl(dev, CMD_QUEUE, 0), low = dup2(q, 9);
+	static char junk[4096];
+	u64 items[2];
+
+	CHECK(low == 9 && fcntl(low, F_SETFL, O_NONBLOCK) == 0);
+	while (write(low, junk, sizeof(junk)) > 0)
+		;
+	CHECK(errno == EAGAIN);
+	CHECK(ioctl(dev, CMD_POST, 1) == 0);
+	CHECK(readable(q));
+	CHECK(read(q, items, 8) == 8 && items[0] == 1);
+	CHECK(!readable(q));
+	CHECK(ioctl(dev, CMD_POST, 2) == 0);
+	while (read(low, junk, sizeof(junk)) > 0)
+		;
+	CHECK(ioctl(dev, CMD_POST, 3) == 0);
+	CHECK(readable(q));
+	CHECK(read(q, items, 16) == 16 && items[0] == 2 && items[1] == 3);
+	CHECK(!readable(q));
+	close(q);
+	CHECK(ioctl(dev, CMD_LIVE, 0) == 2);
+	close(low);
+	CHECK(ioctl(dev, CMD_LIVE, 0) == 1);
+}
+
 static void a_poller_is_woken(void)
 {
 	int q = ioctl(dev, CMD_QUEUE, 0);
@@ -466,6 +494,7 @@ static int program(void)
 	blocked_calls_block_nobody_else();
 	the_next_call_sees_what_the_last_one_did();
 	a_queue_is_readable_while_it_holds_something();
+	what_a_program_does_to_a_queues_pipe_is_its_own_matter();
 	a_poller_is_woken();
 	memory_is_read_and_written();
 	descriptors_are_found();
