@@ -57,7 +57,8 @@ struct __capability("rwlock") rwlock {
 
 static inline void mutex_init(struct mutex *lock)
 {
-	pthread_mutex_init(&lock->m, NULL);
+	/* What pthread_mutex_init() makes, without the call: each mapping has a mutex. */
+	lock->m = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 #ifdef IOMMUFD_DEBUG
 	atomic_init(&lock->owner, (pthread_t)0);
 #endif

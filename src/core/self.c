@@ -15,7 +15,7 @@
 #include "core/ctx.h"
 
 /* fail-nth belongs to the thread, as in Linux; calls of all processes and systems count */
-static __thread struct fault_state self_fault;
+static __thread struct fault_state self_fault __attribute__((tls_model("initial-exec")));
 
 /* ---- the caller ---- */
 
