@@ -9,7 +9,7 @@
 
 #include "mem_fixture.h"
 
-#define LIMIT_PAGES 16
+#define LIMIT_PAGES 13 /* below the 64 KiB that some systems allow */
 
 struct world {
 	struct mem_space *space;
@@ -212,7 +212,7 @@ static void threads_together_never_pass_the_limit(void **state)
 	/* Each may have been refused for what others were about to take back. */
 	while (!mem_charge(MEM_ACCOUNT_USER, w->mm, w->user, 3))
 		paid += 3;
-	assert_int_equal(paid, 15);
+	assert_int_equal(paid, LIMIT_PAGES - LIMIT_PAGES % 3);
 	assert_int_equal(mem_user_locked_pages(w->user), paid);
 	assert_int_equal(mm_pinned_pages(w->mm), paid);
 	mem_uncharge(MEM_ACCOUNT_USER, w->mm, w->user, paid);
