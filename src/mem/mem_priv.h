@@ -287,7 +287,8 @@ struct vma_origin {
 
 /*
  * Decide who backs @vma.  With @make unset a file that nobody has pinned yet is not opened,
- * and the origin is private memory.  Return: 0, -EFAULT for what can not be pinned, -ENOMEM.
+ * and the origin is private memory.  Return: 0, -EFAULT for what can not be pinned, -ENOMEM,
+ * and with @make -EAGAIN if @vma is not what is mapped there any more.
  */
 int vma_origin_get(struct mm *mm, const struct vma *vma, bool write, bool make,
 		   struct vma_origin *ret_origin);

@@ -13,6 +13,8 @@
 #include "base/fault.h"
 #include "mem/mem_priv.h"
 
+#define ORIGIN_TRIES 100
+
 void pins_add(struct mem_window *window, u32 first, u32 npages, u32 delta)
 {
 	_Atomic u32 *pages = window->pins;
@@ -117,6 +119,24 @@ static s64 pin_shared(struct mem_backing *backing, const struct vma *vma, u64 va
 	return run_publish(window, first, npages, ret_run);
 }
 
+/*
+ * The mapping at @va, and who backs it.  Other threads may change mappings meanwhile; who does so
+ * without a pause, or a kernel that names no mappings, gets private memory in the end.
+ */
+static int find_origin(struct mm *mm, u64 va, bool write, struct vma *ret_vma,
+		       struct vma_origin *ret_origin)
+{
+	int rc = -EAGAIN;
+
+	for (int i = 0; rc == -EAGAIN && i < ORIGIN_TRIES; i++) {
+		if (vma_find(mm, va, ret_vma) ||
+		    !(ret_vma->flags & (write ? VMA_WRITE : VMA_READ)))
+			return -EFAULT;
+		rc = vma_origin_get(mm, ret_vma, write, true, ret_origin);
+	}
+	return rc == -EAGAIN ? 0 : rc;
+}
+
 /* Pin what the mapping at @va says is there. */
 static s64 pin_mapped(struct mm *mm, u64 va, u64 npages, bool write, struct mem_run *ret_run)
 {
@@ -125,9 +145,7 @@ static s64 pin_mapped(struct mm *mm, u64 va, u64 npages, bool write, struct mem_
 	s64 pinned;
 	int rc;
 
-	if (vma_find(mm, va, &vma) || !(vma.flags & (write ? VMA_WRITE : VMA_READ)))
-		return -EFAULT;
-	rc = vma_origin_get(mm, &vma, write, true, &origin);
+	rc = find_origin(mm, va, write, &vma, &origin);
 	if (rc)
 		return rc;
 	npages = MIN(npages, (vma.last - va + 1) >> PAGE_SHIFT);

@@ -12,6 +12,7 @@
  * Nothing is opened before it is known to be memory, since opening a device may do things.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -50,7 +51,8 @@ static bool name_is_device(const char *name)
 	       strncmp(name, "/dev/shm/", 9) && strncmp(name, "/dev/hugepages/", 15);
 }
 
-enum file_kind { KIND_UNKNOWN, KIND_MEMORY, KIND_DEVICE, KIND_DISK };
+/* KIND_MOVED: the mapping has other borders by now, or is gone. */
+enum file_kind { KIND_UNKNOWN, KIND_MOVED, KIND_MEMORY, KIND_DEVICE, KIND_DISK };
 
 /* What the file at @path (below /proc/PID) is, if it is the one behind @vma. */
 static enum file_kind path_kind(struct mm *mm, const char *path, const struct vma *vma)
@@ -75,10 +77,16 @@ static enum file_kind path_kind(struct mm *mm, const char *path, const struct vm
 	return (u64)fs.f_type == RAMFS_MAGIC ? KIND_UNKNOWN : KIND_DISK;
 }
 
-static void map_file_path(const struct vma *vma, char *path, size_t size)
+/* By the mapping's borders: who may not look through its name still sees that there is one. */
+static enum file_kind map_file_kind(struct mm *mm, const struct vma *vma, char *path, size_t size)
 {
+	enum file_kind kind;
+
 	snprintf(path, size, "map_files/%llx-%llx", (unsigned long long)vma->first,
 		 (unsigned long long)vma->last + 1);
+	errno = 0;
+	kind = path_kind(mm, path, vma);
+	return kind == KIND_UNKNOWN && errno == ENOENT ? KIND_MOVED : kind;
 }
 
 /* Look for the file among the process's descriptors; fills @path when it returns a kind. */
@@ -108,20 +116,19 @@ static enum file_kind find_open_file(struct mm *mm, const struct vma *vma, char 
 
 static enum file_kind find_file(struct mm *mm, const struct vma *vma, char *path, size_t size)
 {
-	enum file_kind kind;
+	enum file_kind kind, open_kind = KIND_UNKNOWN;
 
 	if (mm->proc_fd < 0)
 		return KIND_UNKNOWN;
-	map_file_path(vma, path, size);
-	kind = path_kind(mm, path, vma);
-	if (kind == KIND_UNKNOWN && vma->flags & VMA_SHARED)
-		kind = find_open_file(mm, vma, path, size);
-	return kind;
+	kind = map_file_kind(mm, vma, path, size);
+	if (kind <= KIND_MOVED && vma->flags & VMA_SHARED)
+		open_kind = find_open_file(mm, vma, path, size);
+	return open_kind == KIND_UNKNOWN ? kind : open_kind;
 }
 
 /*
- * The backing of the memory file at @path; leaves *@ret_backing NULL if it got away.  The
- * process may put another file there at any moment, so it is first taken without opening it.
+ * The backing of the memory file at @path; -EAGAIN if it got away.  The process may put another
+ * file there at any moment, so it is first taken without opening it.
  */
 static int open_memory(struct mm *mm, const char *path, const struct vma *vma,
 		       struct mem_backing **ret_backing)
@@ -130,11 +137,13 @@ static int open_memory(struct mm *mm, const char *path, const struct vma *vma,
 	struct stat st;
 
 	if (fd < 0)
-		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -ENOMEM : 0;
-	if (!fstat(fd, &st) && st.st_dev == vma->dev && st.st_ino == vma->ino)
-		rc = file_backing_get(mm->space, fd, ret_backing);
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -ENOMEM : -EAGAIN;
+	if (fstat(fd, &st) || st.st_dev != vma->dev || st.st_ino != vma->ino)
+		rc = -EAGAIN;
+	else if (file_backing_get(mm->space, fd, ret_backing) == -ENOMEM)
+		rc = -ENOMEM;
 	close(fd);
-	return rc == -ENOMEM ? rc : 0;
+	return rc;
 }
 
 static int shared_origin(struct mm *mm, const struct vma *vma, bool write, bool make,
@@ -157,6 +166,8 @@ static int shared_origin(struct mm *mm, const struct vma *vma, bool write, bool 
 	case KIND_DISK:
 		/* Its file system has to be told of every write, and a device tells nobody. */
 		return write ? -EFAULT : 0;
+	case KIND_MOVED:
+		return make ? -EAGAIN : 0;
 	case KIND_UNKNOWN:
 		break;
 	}
@@ -172,7 +183,7 @@ static int private_origin(struct mm *mm, const struct vma *vma)
 	if (!vma->ino || !strcmp(vma->name, "/dev/zero"))
 		return 0;
 	kind = find_file(mm, vma, path, sizeof(path));
-	if (kind == KIND_DEVICE || (kind == KIND_UNKNOWN && name_is_device(vma->name)))
+	if (kind == KIND_DEVICE || (kind <= KIND_MOVED && name_is_device(vma->name)))
 		return -EFAULT;
 	return 0;
 }

@@ -3,6 +3,8 @@
  * Memory of another process: what can be shared is mapped here, what is private
  * is reached through its address space, and that is gone after exit and exec.
  */
+#include <sys/prctl.h>
+
 #include "mem_fixture.h"
 
 struct world {
@@ -329,6 +331,55 @@ static void reading_and_writing_keep_to_the_permissions(void **state)
 	assert_int_equal(mm_read(w->mm, UINT64_MAX - 3, got, 8), -EFAULT);
 }
 
+/* A process one of whose threads never leaves alone the mapping another one pins in. */
+static pid_t cutter_start(u8 *page, _Atomic u32 *go)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		if (!*go) {
+			usleep(100);
+			continue;
+		}
+		mprotect(page, PAGE_SIZE, PROT_READ);
+		mprotect(page, PAGE_SIZE, PROT_READ | PROT_WRITE);
+	}
+}
+
+static void a_file_is_known_though_its_mapping_is_cut_and_joined(void **state)
+{
+	struct world *w = *state;
+	u8 *pages = map_memory(8 * PAGE_SIZE, MAP_SHARED, -1);
+	_Atomic u32 *go = (_Atomic u32 *)map_memory(PAGE_SIZE, MAP_SHARED, -1);
+	pid_t pid = cutter_start(pages + 6 * PAGE_SIZE, go);
+	struct mem_run run;
+	struct mm *mm;
+	bool known;
+	u64 len;
+
+	assert_int_equal(mm_create_remote(w->space, pid, &mm), 0);
+	assert_int_equal(pin_one(mm, pages, true, &run), 1);
+	known = mem_phys_ptr(w->space, run_pa(&run), &len) != NULL;
+	mem_unpin(&run);
+	if (!known)
+		print_message("map_files may not be opened here\n");
+	*go = true;
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(pin_one(mm, pages, true, &run), 1);
+		assert_true(known == (mem_phys_ptr(w->space, run_pa(&run), &len) != NULL));
+		mem_unpin(&run);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	mm_put(mm);
+	munmap(pages, 8 * PAGE_SIZE);
+	munmap((void *)go, PAGE_SIZE);
+}
+
 static void processes_that_do_not_exist_are_refused(void **state)
 {
 	struct world *w = *state;
@@ -417,6 +468,7 @@ int main(void)
 		TEST(another_process_is_another_mm),
 		TEST(a_vfork_child_leaves_its_parents_mm_at_exec),
 		TEST(reading_and_writing_keep_to_the_permissions),
+		TEST(a_file_is_known_though_its_mapping_is_cut_and_joined),
 		TEST(processes_that_do_not_exist_are_refused),
 		TEST(the_text_of_maps_says_what_the_query_says),
 		TEST(everything_works_without_the_query_too),
