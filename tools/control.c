@@ -71,6 +71,20 @@ static int options_read(const char *noun, struct tool_target *target, int argc, 
 	return 0;
 }
 
+/* An object and nothing behind it; NULL: that is not what @text is. */
+static struct json_object *arguments_parse(const char *text)
+{
+	struct json_tokener *tok = json_tokener_new();
+	struct json_object *arguments = NULL;
+
+	if (!tok)
+		return NULL;
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	arguments = json_tokener_parse_ex(tok, text, (int)strlen(text));
+	json_tokener_free(tok);
+	return arguments;
+}
+
 static int control_main(int argc, char **argv)
 {
 	struct tool_target target = {0};
@@ -84,7 +98,7 @@ static int control_main(int argc, char **argv)
 		return tool_usage("control", "COMMAND", "is missing (uiommufd control help)");
 	command = argv[i++];
 	if (i + 1 == argc && *argv[i] == '{') {
-		arguments = json_tokener_parse(argv[i]);
+		arguments = arguments_parse(argv[i]);
 		if (!arguments)
 			return tool_usage("control", argv[i], "not JSON");
 		return request_print("control", &target, command, arguments, false);

@@ -103,6 +103,7 @@ status 1 "DMA of a device nobody drives fails" \
 	"$uiommufd" control dma-read device=nvme0 iova=0x1000 length=16
 status 1 "an unknown command is refused" "$uiommufd" control nonsense
 status 0 "commands can be written in JSON" "$uiommufd" control query-ioas '{"limit": 5}'
+status 2 "with nothing behind it" "$uiommufd" control query-ioas '{"limit": 5} {}'
 status 0 "counters are shown" "$uiommufd" show counters
 status 0 "the machine is shown" "$uiommufd" show machine --json
 cp "$dir/out" "$dir/first.json"
