@@ -9,6 +9,9 @@
 # fuzz.sh --seeds - make the committed corpora again (after the table of calls
 # has changed its order; found inputs in them are not touched).
 #
+# Who gives no time gets the same inputs each time, as far as ten seconds go; with -t, or
+# UIOMMUFD_LONG, others.
+#
 # Ends with 77 if there is no clang with libFuzzer.  Prints TAP.
 
 set -u
@@ -16,13 +19,14 @@ cd "$(dirname "$0")/.." || exit 1
 source=$PWD
 build=$source/build/fuzz
 seconds=10
+seed=1
 targets=()
 seeds=
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	-t)
-		seconds=$2
+		seconds=$2 seed=0
 		shift
 		;;
 	--seeds) seeds=1 ;;
@@ -36,7 +40,7 @@ while [ $# -gt 0 ]; do
 done
 [ ${#targets[@]} -gt 0 ] ||
 	targets=(ioctl raw fd mmap dirty vfio nvme dsa pci machine control mmio_decode)
-[ -z "${UIOMMUFD_LONG:-}" ] || seconds=$((seconds * 60))
+[ -z "${UIOMMUFD_LONG:-}" ] || seconds=$((seconds * 60)) seed=0
 
 # configure OPTION...: in $build
 configure() {
@@ -102,7 +106,7 @@ for target in "${targets[@]}"; do
 	log=$build/$target.log
 	mkdir -p "$corpus" "$build/crashes"
 	options=(-max_total_time="$seconds" -max_len=1024 -timeout=100 -rss_limit_mb=2048
-		-artifact_prefix="$crashes" -print_final_stats=1)
+		-artifact_prefix="$crashes" -print_final_stats=1 -seed=$seed)
 	[ ! -f "fuzz/$target.dict" ] || options+=(-dict="fuzz/$target.dict")
 	if "$build/fuzz/fuzz_$target" "${options[@]}" "$corpus" "fuzz/corpus/$target" \
 		>"$log" 2>&1; then
