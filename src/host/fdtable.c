@@ -249,6 +249,7 @@ static int host_file_object(struct host_file *hf, int open_flags)
 		return -errno;
 	hf->dev = st.st_dev;
 	hf->ino = st.st_ino;
+	hf->mnt = fdinfo_mount(fd);
 	/* It may have become readable before anybody listened. */
 	file_wake(hf->file);
 	return 0;
@@ -305,14 +306,14 @@ int fdtable_open(struct host *host, struct file *file, struct host_name *name,
 	return 0;
 }
 
-struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino)
+/* The place is a device or, @by_mnt, a mount: each of our objects' file systems has one of both. */
+static struct host_file *fdtable_find_at(struct fdtable *fds, bool by_mnt, u64 place, u64 ino)
 {
-	struct fdtable *fds = &host->fds;
 	struct host_file *hf, *found = NULL;
 
 	mutex_lock(&fds->lock);
 	cds_list_for_each_entry(hf, fdtable_ino_bucket(fds, ino), by_ino) {
-		if (hf->ino == ino && hf->dev == dev) {
+		if (hf->ino == ino && (by_mnt ? hf->mnt : hf->dev) == place) {
 			file_get(hf->file);
 			found = hf;
 			break;
@@ -320,6 +321,11 @@ struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino)
 	}
 	mutex_unlock(&fds->lock);
 	return found;
+}
+
+struct host_file *fdtable_find(struct host *host, u64 dev, u64 ino)
+{
+	return fdtable_find_at(&host->fds, false, dev, ino);
 }
 
 /* Take it out of the tables; the caller drops the descriptors' reference. */
@@ -424,12 +430,18 @@ int call_file(struct call *call, int fd, struct host_file **ret_file)
 	struct host *host = call->host;
 	struct stat st;
 	char path[48];
+	u64 mnt, ino;
 
 	if (fd < 0)
 		return -EBADF;
 	if (!call->target)
 		call->target = target_peek(host, call->req->pid);
 	if (call->target) {
+		if (fdinfo_ask(call->target, fd, &mnt, &ino)) {
+			*ret_file = fdtable_find_at(&host->fds, true, mnt, ino);
+			if (*ret_file)
+				return 0;
+		}
 		if (!fstatat(call->target->fd_dir, fd_name(fd, path + sizeof(path)), &st, 0))
 			goto found;
 		if (target_alive(call->target))

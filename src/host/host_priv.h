@@ -10,6 +10,7 @@
  *   serve.c     serving threads
  *   call.c      one call: dispatch, arguments, answer
  *   target.c    what is known of the calling thread; task_ops.c what the core asks of it
+ *   fdinfo.c    which inode is behind the descriptor that a thread uses again and again
  *   fdtable.c   our files behind the program's descriptors; event_file.c those with poll()
  *   maps.c      what the program maps of them
  *   names.c     the tree's entries, as the program finds them; covers.c their files
@@ -59,14 +60,14 @@ struct call;
  * refer to.  Freed when the file is released.
  * @file: counted once for the program's descriptors until they are all closed
  * @name: the device node or attribute opened, counted; NULL for files made by commands
- * @dev, @ino: identity of the native object; immutable
+ * @dev, @ino: identity of the native object; immutable, as @mnt is, the mount it lies on
  * @tid: whose fail-nth it is; proc_file.c
  */
 struct host_file {
 	struct host *host;
 	struct file *file;
 	struct host_name *name;
-	u64 dev, ino;
+	u64 dev, ino, mnt;
 	u64 serial;                /* never reused, unlike an address */
 	struct cds_list_head by_ino;  /* under fdtable.lock */
 	struct cds_list_head by_wd;   /* likewise */
@@ -113,6 +114,7 @@ struct target {
 	pid_t tid, tgid;
 	int dir;
 	int fd_dir;                /* its fd */
+	_Atomic u64 info;          /* fdinfo.c; taken by who uses it */
 	struct mm *mm;
 	struct mem_user *user;
 	bool exec_seen;            /* under targets.lock */
@@ -235,6 +237,15 @@ int call_write(struct call *call, u64 uaddr, const void *src, size_t len);
 
 /** call_steal_fd() - a copy of the caller's descriptor in this process; -EBADF, -EMFILE */
 int call_steal_fd(struct call *call, int fd);
+
+/* fdinfo.c */
+/** fdinfo_mount() - the mount the object behind our @fd lies on; 0 if the kernel does not say */
+u64 fdinfo_mount(int fd);
+/**
+ * fdinfo_ask() - the inode behind @fd of the thread, if it is asked for often; false: ask otherwise
+ */
+bool fdinfo_ask(struct target *target, int fd, u64 *ret_mnt, u64 *ret_ino);
+void fdinfo_forget(struct target *target);
 
 /* fdtable.c */
 void fdtable_high_range(int *ret_base, int *ret_end);

@@ -18,7 +18,7 @@
 
 #define TARGETS_MAX 1024
 #define TARGETS_FEW 16
-#define TARGET_FDS 8 /* an entry has two, and the address space of a process four */
+#define TARGET_FDS 8 /* an entry has three, and the address space of a process four */
 
 /* An address space we know, held until it is gone: two for one would each count half its pins. */
 struct target_mm {
@@ -53,6 +53,7 @@ static void target_free(struct target *target)
 		mem_user_put(target->user);
 	if (target->mm)
 		mm_put(target->mm);
+	fdinfo_forget(target);
 	close(target->fd_dir);
 	close(target->dir);
 	free(target);

@@ -5,7 +5,11 @@
  */
 #include "prog.h"
 
+#include <pthread.h>
 #include <sys/socket.h>
+
+/* A number that is used so often is looked at otherwise than one that is not. */
+#define OFTEN 100
 
 static void a_duplicate_is_the_same_context(void)
 {
@@ -72,12 +76,71 @@ static void the_same_process_after_exec_is_served(const char *self)
 	if (!pid) {
 		int fd = open_iommu();
 
-		CHECK(ioas_alloc(fd) == 1);
+		for (uint32_t i = 1; i <= OFTEN; i++)
+			CHECK(ioas_alloc(fd) == i);
 		snprintf(arg, sizeof(arg), "%d", fd);
 		execl(self, self, arg, NULL);
-		_exit(99);
+		_exit(255);
 	}
-	CHECK(child_status(pid) == 2);
+	CHECK(child_status(pid) == OFTEN + 1);
+}
+
+static void a_number_used_often_means_what_is_there_now(void)
+{
+	int fd = open_iommu(), other = open_iommu(), null = open("/dev/null", O_RDWR);
+	struct iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
+	int copy = dup(fd);
+
+	for (uint32_t i = 1; i <= OFTEN; i++)
+		CHECK(ioas_alloc(fd) == i);
+	CHECK(dup2(other, fd) == fd && ioas_alloc(fd) == 1);
+	CHECK(dup2(null, fd) == fd);
+	CHECK_ERRNO(ENOTTY, ioctl(fd, IOMMU_IOAS_ALLOC, &cmd));
+	close(fd);
+	CHECK_ERRNO(EBADF, ioctl(fd, IOMMU_IOAS_ALLOC, &cmd));
+	CHECK(dup2(copy, fd) == fd && ioas_alloc(fd) == OFTEN + 1);
+	close(fd);
+	close(copy);
+	close(other);
+	close(null);
+}
+
+struct swapped {
+	int number, ours, null;
+	_Atomic int stop;
+};
+
+static void *swap(void *arg)
+{
+	struct swapped *swapped = arg;
+
+	while (!swapped->stop) {
+		dup2(swapped->null, swapped->number);
+		dup2(swapped->ours, swapped->number);
+	}
+	return NULL;
+}
+
+static void it_may_be_replaced_at_any_time(void)
+{
+	struct swapped swapped = { .ours = open_iommu(), .null = open("/dev/null", O_RDWR) };
+	pthread_t thread;
+
+	swapped.number = dup(swapped.ours);
+	CHECK(pthread_create(&thread, NULL, swap, &swapped) == 0);
+	for (uint32_t i = 0, id = 0; i < 30 * OFTEN; i++) {
+		struct iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
+
+		if (ioctl(swapped.number, IOMMU_IOAS_ALLOC, &cmd))
+			CHECK(errno == ENOTTY);
+		else
+			CHECK(cmd.out_ioas_id == ++id);
+	}
+	swapped.stop = 1;
+	CHECK(pthread_join(thread, NULL) == 0);
+	close(swapped.number);
+	close(swapped.ours);
+	close(swapped.null);
 }
 
 static void send_fd(int sock, int fd)
@@ -164,6 +227,8 @@ int main(int argc, char **argv)
 	so_does_a_vforked_one();
 	an_executed_program_shares_it("/proc/self/exe");
 	the_same_process_after_exec_is_served("/proc/self/exe");
+	a_number_used_often_means_what_is_there_now();
+	it_may_be_replaced_at_any_time();
 	a_descriptor_sent_over_a_socket_keeps_it_alive();
 	a_descriptor_taken_by_pidfd_shares_it();
 	return 0;
