@@ -49,6 +49,8 @@ status=$?
 	status=1
 }
 
+# Where we are below one already it has no /dev of its own to take along.
+"$uiommufd" run --log-level error -- ls /dev | grep -qx iommu || exit $status
 mkdir -p "$root/inner/dev" "$root/inner/proc" "$root/inner/tmp"
 cp "$program" "$root/inner/program" || exit 1
 "$uiommufd" run --log-level error -- sh -c "
