@@ -170,6 +170,25 @@ static void targets_drop(struct targets *targets) __must_hold(&targets->lock)
 	}
 }
 
+/* A process goes on when its first thread has ended, but its number has no memory any more. */
+static bool first_thread_ended(pid_t tgid)
+{
+	char path[32], text[256] = "";
+	const char *state;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tgid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[MAX(len, 0)] = 0;
+	state = strrchr(text, ')');
+	return state && !strncmp(state, ") Z", 3);
+}
+
 /* The address space @pid has, if we know it (borrowed); forgets those that are gone. */
 static struct mm *targets_find_mm(struct targets *targets, pid_t pid, pid_t tgid)
 	__must_hold(&targets->lock)
@@ -178,7 +197,9 @@ static struct mm *targets_find_mm(struct targets *targets, pid_t pid, pid_t tgid
 
 	/* Nearly always it was made for a thread of the same process. */
 	cds_list_for_each_entry(known, &targets->mms, node) {
-		if (mm_pid(known->mm) == tgid && mm_is(known->mm, pid))
+		if (mm_pid(known->mm) == tgid &&
+		    (mm_is(known->mm, pid) ||
+		     (pid != tgid && mm_alive(known->mm) && first_thread_ended(tgid))))
 			return known->mm;
 	}
 	/* But a process may share another's (vfork), or have been met by a thread first. */
@@ -210,6 +231,8 @@ static int targets_get_mm(struct host *host, pid_t pid, pid_t tgid, struct mm **
 	if (!known)
 		return -ENOMEM;
 	rc = mm_create_remote(host->space, tgid, &mm);
+	if (rc == -ESRCH && pid != tgid)
+		rc = mm_create_remote(host->space, pid, &mm);
 	if (rc) {
 		free(known);
 		return rc;

@@ -192,7 +192,8 @@ static int remote_identify(struct mm *mm, int dir, pid_t pid)
 	mm->anchor = mm->pid;
 	if (parent > 1 && pids_share_mm(mm->pid, parent) == 1)
 		mm->anchor = parent;
-	mm->proc_fd = proc_dir_open(mm->pid);
+	/* As it was reached: the first thread of a process may have ended. */
+	mm->proc_fd = proc_dir_open(pid);
 	mm->pidfd = (int)syscall(SYS_pidfd_open, mm->anchor, 0);
 	return mm->proc_fd < 0 ? -ESRCH : 0;
 }
