@@ -182,7 +182,7 @@ static void mig_release(struct file *file)
 }
 
 static const struct file_ops mig_file_ops = {
-	.name = "anon_inode:[vfio-migration]",
+	.name = "[vfio-migration]",
 	.ioctl = mig_ioctl,
 	.read = mig_read,
 	.write = mig_write,

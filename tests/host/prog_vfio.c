@@ -454,6 +454,8 @@ static void who_cuts_the_file_off_harms_itself(void)
 
 /* ---- migration ---- */
 
+#define MIGRATION_NAME "anon_inode:[vfio-migration]"
+
 static void a_stream_is_closed_by_exec(const char *name)
 {
 	struct rig rig = rig_open(name);
@@ -465,10 +467,14 @@ static void a_stream_is_closed_by_exec(const char *name)
 			  .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE },
 		.state = { .device_state = VFIO_DEVICE_STATE_STOP_COPY },
 	};
+	char path[32], link[64];
 
 	CHECK(ioctl(rig.device, VFIO_DEVICE_FEATURE, &feature) == 0);
 	CHECK(fcntl(feature.state.data_fd, F_GETFD) == FD_CLOEXEC);
-	CHECK((fcntl(feature.state.data_fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
+	CHECK(fcntl(feature.state.data_fd, F_GETFL) == O_RDONLY);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", feature.state.data_fd);
+	CHECK(readlink(path, link, sizeof(link)) == (ssize_t)strlen(MIGRATION_NAME));
+	CHECK(!memcmp(link, MIGRATION_NAME, strlen(MIGRATION_NAME)));
 	close(feature.state.data_fd);
 	rig_close(&rig);
 }
