@@ -226,22 +226,12 @@ void attr_written(struct host_file *hf)
 /* Does it get on, or would it if it had a processor?  Else it waits for something. */
 static bool store_runs(const struct store *store)
 {
-	char path[64], text[256];
-	const char *state;
-	ssize_t len;
-	int fd;
+	char path[64];
 
 	if (!store->tid)
 		return true;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", store->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	len = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[MAX(len, 0)] = 0;
-	state = strrchr(text, ')');
-	return state && !strncmp(state, ") R", 3);
+	return proc_state(path) == 'R';
 }
 
 static bool stores_run(const struct host *host) __must_hold(&host->stores_lock)

@@ -227,6 +227,8 @@ void target_saw_cred(struct host *host, pid_t tid);
 /** target_mm_of() - the mm of process @pid if we know it, counted */
 struct mm *target_mm_of(struct host *host, pid_t pid);
 struct fault_state *target_fault(struct host *host, pid_t tid, bool create);
+/** proc_state() - of the thread whose /proc/TID/stat is @path, in Linux's letters; 0: it is gone */
+char proc_state(const char *path);
 /** read_task_ids() - of the thread whose /proc/TID is @dir; 0, -ESRCH, -ENOMEM */
 int read_task_ids(int dir, pid_t *ret_tgid, uid_t *ret_uid);
 

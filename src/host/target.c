@@ -170,23 +170,31 @@ static void targets_drop(struct targets *targets) __must_hold(&targets->lock)
 	}
 }
 
-/* A process goes on when its first thread has ended, but its number has no memory any more. */
-static bool first_thread_ended(pid_t tgid)
+char proc_state(const char *path)
 {
-	char path[32], text[256] = "";
-	const char *state;
+	char text[256];
+	const char *end;
 	ssize_t len;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", tgid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return 0;
 	len = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[MAX(len, 0)] = 0;
-	state = strrchr(text, ')');
-	return state && !strncmp(state, ") Z", 3);
+	/* "PID (NAME) STATE ...", and a name may have anything in it. */
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' ? end[2] : 0;
+}
+
+/* A process goes on when its first thread has ended, but its number has no memory any more. */
+static bool first_thread_ended(pid_t tgid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tgid);
+	return proc_state(path) == 'Z';
 }
 
 /* The address space @pid has, if we know it (borrowed); forgets those that are gone. */
